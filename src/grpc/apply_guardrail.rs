@@ -1,4 +1,4 @@
-//! `ApplyGuardrail`: has Bedrock check content with a guardrail, without a call to a model.
+//! Implements `ApplyGuardrail`: Bedrock checks content with a guardrail, without a call to a model.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -59,8 +59,8 @@ pub(super) async fn run(
     })
 }
 
-/// Returns one route for each account and source Region: the model does not matter, because it is
-/// not called.
+/// Returns one route for each account and source Region. The model of the route does not matter,
+/// because it is not called.
 fn routes(ready: &Ready) -> Vec<&Arc<Route>> {
     let mut seen = BTreeSet::new();
     let routes = ready.candidates.iter().map(|candidate| &candidate.route);

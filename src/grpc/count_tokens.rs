@@ -1,7 +1,7 @@
-//! `CountTokens`: asks Bedrock for the number of input tokens.
+//! Implements `CountTokens`: requests the number of input tokens from Bedrock.
 //!
-//! Only routes whose foundation model is that of the first one are called, because each model
-//! counts differently.
+//! Each model counts differently. So only routes with the same foundation model as the first route
+//! are called.
 
 use std::sync::Arc;
 
@@ -21,17 +21,17 @@ use crate::{
     stream::{CallReport, origin},
 };
 
-/// The body of CountTokens around the Converse request.
+/// The text of a CountTokens body before and after the Converse request.
 const BEFORE: &[u8] = br#"{"input":{"converse":"#;
 const AFTER: &[u8] = b"}}";
-/// Phrases in Bedrock's messages that mean that it does not count tokens for a model.
+/// Phrases in Bedrock's messages which mean that Bedrock does not count tokens for a model.
 const REFUSALS: [&str; 3] = [
     "support counting tokens",
     "supported for counting tokens",
     "counttokens",
 ];
 
-/// Counts, and reports the call.
+/// Counts the tokens, and reports the call.
 pub(super) async fn run(
     call: &UnaryCall<'_>,
     ready: &Ready,
@@ -51,7 +51,7 @@ pub(super) async fn run(
     })
 }
 
-/// Returns the model that counted, and the number of tokens.
+/// Returns the model that counted the tokens, and their number.
 async fn first_that_counts(
     call: &UnaryCall<'_>,
     ready: &Ready,
@@ -93,8 +93,8 @@ async fn first_that_counts(
     })
 }
 
-/// Returns the foundation model of a route. If discovery has not yet looked up the model of an
-/// application inference profile, this does.
+/// Returns the foundation model of a route. Looks it up for an application inference profile that
+/// discovery has not yet looked up.
 async fn model_of(bedrock: &Bedrock, route: &Arc<Route>) -> Result<String, Failure> {
     if let Some(model) = route.foundation_model() {
         return Ok(model);
@@ -112,7 +112,7 @@ async fn model_of(bedrock: &Bedrock, route: &Arc<Route>) -> Result<String, Failu
         .ok_or_else(|| unsupported(&route.model_id))
 }
 
-/// Returns the body of CountTokens for a Converse request.
+/// Returns the body of CountTokens that contains a Converse request.
 fn body(converse: &[u8]) -> Bytes {
     let mut body = BytesMut::with_capacity(BEFORE.len() + converse.len() + AFTER.len());
     body.put_slice(BEFORE);
@@ -121,7 +121,7 @@ fn body(converse: &[u8]) -> Bytes {
     body.freeze()
 }
 
-/// Returns whether Bedrock does not count tokens for the model at all.
+/// Returns whether Bedrock does not support token counting for the model.
 fn is_refusal(failure: &Failure) -> bool {
     let message = failure
         .upstream
@@ -129,7 +129,8 @@ fn is_refusal(failure: &Failure) -> bool {
         .map(|upstream| upstream.message.to_lowercase())
         .unwrap_or_default();
     match failure.reason {
-        // The model can be called only through an inference profile, which CountTokens rejects.
+        // The model can be called only through an inference profile, but CountTokens rejects
+        // profiles.
         Reason::InferenceProfileRequired => true,
         Reason::UpstreamValidation => REFUSALS.iter().any(|words| message.contains(words)),
         _ => false,

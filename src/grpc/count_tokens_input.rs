@@ -1,4 +1,4 @@
-//! The part of a request that CountTokens accepts.
+//! Selects the part of a request that CountTokens accepts.
 
 use crate::pb::ConverseInput;
 

@@ -2,7 +2,7 @@
 //!
 //! Defaults never turn a request into one that the model rejects. A default is omitted if the
 //! caller sets the parameter elsewhere (in raw members or in the model's native fields), or if the
-//! model is known not to accept it.
+//! model is known to reject the parameter.
 
 use crate::{
     aws::{ModelIdKind, Sampling},
@@ -18,16 +18,16 @@ struct Written {
     max_tokens: bool,
     sampling: bool,
     stop_sequences: bool,
-    /// Whether thinking is configured. It works only with the model's default sampling.
+    /// Whether thinking is configured. Thinking works only with the model's default sampling.
     thinking: bool,
-    /// The budget for thinking, which `max_tokens` must exceed.
+    /// The token budget for thinking. `max_tokens` must be higher.
     budget: Option<f64>,
     guardrail: bool,
     guardrail_trace: bool,
     guardrail_mode: bool,
 }
 
-/// Fills in the defaults. `sampling` has the parameters that all models of the target accept.
+/// Fills in the defaults. `sampling` are the parameters that all models of the target accept.
 pub(super) fn apply(
     defaults: &Defaults,
     policy: &RequestPolicy,
@@ -36,7 +36,7 @@ pub(super) fn apply(
     input: &mut ConverseInput,
 ) {
     let written = Written::by_caller(input);
-    // Prompts of Prompt management have their own parameters.
+    // Prompts of Prompt management define these parameters themselves.
     if kind != ModelIdKind::Prompt {
         let config = input.inference_config.take();
         let had_config = config.is_some();
@@ -65,8 +65,8 @@ fn inference(
         let exceeds = |default: &i32| written.budget.is_none_or(|it| f64::from(*default) > it);
         config.max_tokens = default.filter(exceeds);
     }
-    // A caller that sets one of the two parameters wants the other one to be unset, so no default
-    // is added.
+    // A caller that sets only one of the two parameters wants the other one to be unset, so no
+    // default is added.
     let said = config.temperature.is_some() || config.top_p.is_some() || written.sampling;
     if !said && !written.thinking {
         let both = (defaults.temperature, defaults.top_p);
@@ -82,7 +82,7 @@ fn inference(
     }
 }
 
-/// Fills in each guardrail field that the caller left out. If the caller names a guardrail, its
+/// Fills in each guardrail field that the caller does not set. If the caller names a guardrail, its
 /// version is not changed.
 fn fill_guardrail(default: &Guardrail, written: &Written, input: &mut ConverseInput) {
     if written.guardrail {
@@ -103,7 +103,7 @@ fn fill_guardrail(default: &Guardrail, written: &Written, input: &mut ConverseIn
     }
 }
 
-/// Returns whether the JSON of a whole guardrail configuration names a guardrail.
+/// Returns whether the JSON of a complete guardrail configuration names a guardrail.
 fn names_guardrail(json: &str) -> bool {
     #[derive(serde::Deserialize)]
     struct Named<'a> {
@@ -134,7 +134,7 @@ impl Written {
                     written.stop_sequences = true;
                 }
                 (Some("inferenceconfig"), Some(name)) => written.field(name, Leaf::Nested),
-                // A null or an empty object must not disable the guardrail. The default then stays,
+                // A null or an empty object must not disable the guardrail. So the default is kept,
                 // and the request fails because the raw member conflicts with it.
                 (Some("guardrailconfig"), None) => {
                     written.guardrail |= names_guardrail(&member.json);
@@ -161,7 +161,7 @@ impl Written {
         written
     }
 
-    /// Records a value by the name of its member.
+    /// Records a value that belongs to the member with this name.
     fn field(&mut self, name: &str, leaf: Leaf<'_>) {
         match name {
             _ if leaf == Leaf::Null => {}
@@ -172,7 +172,7 @@ impl Written {
                     self.budget = Some(budget);
                 }
             }
-            // Nova rejects any number of tokens with its highest effort.
+            // At its highest effort, Nova rejects requests that set the maximum number of tokens.
             "maxreasoningeffort" if leaf == Leaf::Text("high") => self.max_tokens = true,
             "temperature" | "topp" => self.sampling = true,
             "stopsequences" | "stop" => self.stop_sequences = true,

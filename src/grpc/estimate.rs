@@ -1,5 +1,5 @@
-//! Estimates the maximum usage of a call, before Bedrock is called. The estimate is an upper bound;
-//! what the call does not use is given back.
+//! Estimates the maximum usage of a call before Bedrock is called. The estimate is an upper bound,
+//! and the unused part is released after the call.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::{
     stream::{Ceiling, price_of, tier_word},
 };
 
-/// Returns the policy of a call. If the call's tokens or money are limited, the policy always has a
+/// Returns the policy of a call. If the call's tokens or cost are limited, the policy always has a
 /// maximum number of output tokens.
 pub(super) fn policy<'a>(
     accounts: &UsageAccounting,
@@ -32,16 +32,16 @@ pub(super) fn policy<'a>(
 
 /// The maximum usage of a call.
 pub(super) struct Estimate {
-    /// What the call reserves from its limits.
+    /// The amounts that the call reserves from its limits.
     pub(super) amounts: Amounts,
-    /// What the call used, if Bedrock does not report it.
+    /// The usage that is assumed if Bedrock reports none.
     pub(super) ceiling: Ceiling,
 }
 
-/// Returns the maximum usage of a call with this body, whichever of these routes answers.
+/// Returns the maximum usage of a call with this body, for any of these routes.
 ///
 /// # Errors
-/// Fails if money is limited, and a model that may answer has no price.
+/// Fails if the cost is limited, and a model that may answer has no price.
 pub(super) fn estimate(
     accounts: &UsageAccounting,
     scopes: &Scopes,
@@ -74,7 +74,7 @@ pub(super) fn estimate(
 /// Returns the maximum usage of a call with a body in the model's own format.
 ///
 /// # Errors
-/// Fails if money is limited, and a model that may answer has no price.
+/// Fails if the cost is limited, and a model that may answer has no price.
 pub(super) fn estimate_native(
     accounts: &UsageAccounting,
     scopes: &Scopes,
@@ -104,7 +104,7 @@ pub(super) fn estimate_native(
     Ok(Estimate { amounts, ceiling })
 }
 
-/// Returns what a call reserves from its limits.
+/// Returns the amounts that a call reserves from its limits.
 fn amounts(
     accounts: &UsageAccounting,
     scopes: &Scopes,
@@ -143,7 +143,7 @@ fn priced(accounts: &UsageAccounting, candidate: &RouteCandidate) -> Result<Arc<
     })
 }
 
-/// Returns the service tier and the other properties of the call that its price depends on.
+/// Returns the service tier and the other properties of a call that affect its price.
 pub(super) fn billing(input: &ConverseInput) -> Billing {
     Billing {
         service_tier: input
@@ -155,8 +155,8 @@ pub(super) fn billing(input: &ConverseInput) -> Billing {
     }
 }
 
-/// Returns the estimated number of input tokens: one for each byte of the body. Media count as the
-/// operator has configured.
+/// Returns the estimated number of input tokens. Each byte of the body counts as one token, except
+/// for media, which count as the operator has configured.
 fn input_tokens(
     estimates: &Estimates,
     kind: ModelIdKind,
@@ -182,7 +182,7 @@ fn input_tokens(
 
 struct Media<'a> {
     estimates: &'a Estimates,
-    /// The bytes of the body that media take, in base64.
+    /// The bytes that media take in the body, as base64.
     base64: u64,
     tokens: u64,
 }
@@ -232,7 +232,7 @@ impl Media<'_> {
             Some(document_source::Source::S3Location(_)) => {
                 self.tokens = self.tokens.saturating_add(self.estimates.document);
             }
-            // Text counts by its bytes.
+            // Text is already counted by its bytes.
             Some(document_source::Source::Text(_) | document_source::Source::Content(_)) | None => {
             }
         }

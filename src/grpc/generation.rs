@@ -1,4 +1,4 @@
-//! The generation of the configuration that a call sees, from its start to its end.
+//! Defines the generation of the configuration that a call uses from its start to its end.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
@@ -19,13 +19,13 @@ use crate::{
     telemetry::{Traces, metrics::Expiries},
 };
 
-/// One configuration and everything that is built from it. It never changes: another configuration
-/// is another generation.
+/// One configuration and everything that is built from it. A generation never changes. Another
+/// configuration creates another generation.
 ///
-/// The state of the process is not part of it. Health, cooldowns, counts of limits and connections
-/// survive a reload.
+/// A generation does not contain the state of the process: health, cooldowns, counts of limits and
+/// connections survive a reload.
 pub struct Generation {
-    /// The number, from 1. Each reload adds 1.
+    /// The generation number. The first is 1, and each reload adds 1.
     pub number: u64,
     /// The SHA-256 of the configuration's text, in hexadecimal.
     pub hash: String,
@@ -33,17 +33,17 @@ pub struct Generation {
     pub loaded_at: SystemTime,
     /// Resolves targets.
     pub router: Router,
-    /// The rules by which callers are identified.
+    /// The rules that identify callers.
     pub rules: Arc<Rules>,
-    /// The accounts that count tokens and money.
+    /// The accounts that count tokens and costs.
     pub accounts: UsageAccounting,
-    /// The callers, groups and targets with a limit of a day or a month.
+    /// The callers, groups and targets that have a daily or monthly limit.
     pub budgets: Arc<[Arc<Scope>]>,
     /// The AWS accounts and their endpoints.
     pub sdk: Sdk,
     /// How the gateway looks up the destination Regions of inference profiles.
     pub discovery: Discovery,
-    /// The limits on time and size.
+    /// The time and size limits.
     pub limits: Limits,
     /// The memory budget of requests, in bytes: `limits.memory`, or its default.
     pub memory: usize,
@@ -53,39 +53,39 @@ pub struct Generation {
     pub trusted_proxies: TrustedProxies,
     /// The metadata that the gateway adds to requests, for cost reports.
     pub request_metadata: RequestMetadata,
-    /// The web pages that can call the gateway.
+    /// The origins of web pages that can call the gateway.
     pub origins: Origins,
-    /// Decides which calls have spans.
+    /// Decides for which calls spans are recorded.
     pub traces: Traces,
-    /// The TLS of new connections. `None`: they are plain text.
+    /// The TLS settings of new connections. If `None`, connections are plain text.
     pub tls: Option<ServerTls>,
     _in_use: InUse,
 }
 
-/// What is built from a configuration for its generation.
+/// The parts of a generation that are built from its configuration.
 pub struct Parts {
     /// Resolves targets.
     pub router: Router,
-    /// The rules by which callers are identified.
+    /// The rules that identify callers.
     pub rules: Rules,
-    /// The accounts that count tokens and money.
+    /// The accounts that count tokens and costs.
     pub accounts: UsageAccounting,
-    /// The callers, groups and targets with a limit of a day or a month.
+    /// The callers, groups and targets that have a daily or monthly limit.
     pub budgets: Arc<[Arc<Scope>]>,
-    /// The client of AWS, with the accounts and endpoints of any configuration.
+    /// The client of AWS. Its accounts and endpoints can be those of any configuration.
     pub sdk: Sdk,
     /// The exporter of spans.
     pub traces: Traces,
-    /// The TLS of new connections. `None`: they are plain text.
+    /// The TLS settings of new connections. If `None`, connections are plain text.
     pub tls: Option<ServerTls>,
 }
 
-/// The TLS of connections of clients. Cheap to clone.
+/// The TLS settings of client connections. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ServerTls {
-    /// The certificate and its key, the authorities of clients, and the sessions.
+    /// The certificate and its key, the client CAs, and the TLS sessions.
     pub config: Arc<rustls::ServerConfig>,
-    /// When the certificate and the authorities of clients expire.
+    /// When the certificate and the client CAs expire.
     pub expiries: Expiries,
 }
 
@@ -174,17 +174,17 @@ impl Drop for InUse {
     }
 }
 
-/// The current generation. Cheap to clone; all clones see the same one.
+/// The current generation. Cheap to clone. All clones see the same generation.
 #[derive(Clone, Debug)]
 pub struct Generations(Arc<ArcSwap<Generation>>);
 
 impl Generations {
-    /// Begins with this generation.
+    /// Creates the value with the first generation.
     pub fn new(first: Generation) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(first)))
     }
 
-    /// Returns the current generation. A call does this once, when it arrives.
+    /// Returns the current generation. A call gets it once, when it arrives.
     pub fn current(&self) -> Arc<Generation> {
         self.0.load_full()
     }

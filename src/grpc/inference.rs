@@ -1,5 +1,5 @@
-//! Implements `InferenceService`, `GuardrailService` and `ModelService`. `Invoke` and
-//! `StreamInvoke` run the same stream; `Invoke` combines its messages into one.
+//! Implements `InferenceService`, `GuardrailService` and `ModelService`. `Invoke` runs the same
+//! stream as `StreamInvoke`, and combines its messages into one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -46,18 +46,18 @@ use crate::{
 
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 
-/// The dependencies of the service. Each worker has one; cheap to clone.
+/// The dependencies of the services. Each worker has its own. Cheap to clone.
 #[derive(Clone)]
 pub struct Inference {
     /// The worker's client of Bedrock.
     pub bedrock: Bedrock,
-    /// The configuration. A call sees the one that is current when it arrives.
+    /// The configurations. A call uses the one that is current when it arrives.
     pub generations: Generations,
     /// The retry budget that all calls share.
     pub budget: RetryBudget,
     /// The metrics of the process.
     pub metrics: Arc<Metrics>,
-    /// The memory budget of all requests that are being received, decoded and held.
+    /// The memory budget of all requests that are being received, decoded or held.
     pub memory: Shares,
     /// Threads for messages that are too large for the worker's thread, but take only a few
     /// milliseconds. Such messages do not wait for large ones.
@@ -68,14 +68,15 @@ pub struct Inference {
     pub cut: CancellationToken,
 }
 
-/// The maximum size of the answer that `Invoke` collects, in bytes of its events. Source:
-/// docs/limits.md.
+/// The maximum size of the answer that `Invoke` collects: the total size of its events, in bytes.
+/// Source: docs/limits.md.
 const MAX_ANSWER: usize = 64 << 20;
 
-/// The memory that an answer takes without the budget, in bytes: twice the size of its events. Most
-/// answers are smaller, so clients that use up the budget do not end them.
+/// The memory that an answer can use without taking it from the budget, in bytes: twice the size of
+/// its events. Most answers need less, so they continue even if other clients have used up the
+/// budget.
 const FREE_ANSWER: usize = 256 << 10;
-/// The step in which a larger answer takes memory from the budget, in bytes.
+/// The size of the steps in which a larger answer takes memory from the budget, in bytes.
 const ANSWER_STEP: usize = 64 << 10;
 
 fn too_large(request_id: &str) -> Status {
@@ -83,16 +84,16 @@ fn too_large(request_id: &str) -> Status {
     status::status(&Failure::new(Reason::MessageTooLarge, why), &[], request_id)
 }
 
-/// Returns the status of an answer for which there is not enough memory. Clients do not retry for
-/// this reason: Bedrock would bill the retry, too.
+/// Returns the status of an answer for which there is not enough memory. Clients do not retry a
+/// call with this status, because Bedrock would bill the retry, too.
 fn no_room(request_id: &str) -> Status {
     let why = "this replica has no memory for the rest of the answer; use StreamInvoke";
     status::status(&Failure::new(Reason::MessageTooLarge, why), &[], request_id)
 }
 
 impl Inference {
-    /// Handles `Invoke`: returns the whole answer. Also returns the memory of the answer, which is
-    /// held until the client has read it.
+    /// Handles `Invoke`: returns the whole answer, and the memory that it holds until the client
+    /// has read it.
     pub(super) async fn invoke(
         &self,
         request: Request<Body>,
@@ -100,7 +101,7 @@ impl Inference {
         let context = self.context(&request);
         let peer = ShareOwner::of(request.extensions());
         let (report, ready) = self.prepared(Method::Invoke, &context, request).await?;
-        // A unary response cannot contain heartbeats.
+        // A unary response cannot contain heartbeats, and joining deltas is not useful.
         let call = (Converse::new(Duration::ZERO), Duration::ZERO);
         let (mut call_stream, rate_limits) = self.begin(call, &context, report, ready);
         let no_room = |_| no_room(&context.request_id);
@@ -114,7 +115,7 @@ impl Inference {
             left = left
                 .checked_sub(message.encoded_len())
                 .ok_or_else(|| too_large(&context.request_id))?;
-            // Twice the size, because a second copy exists while the answer is encoded for the
+            // The size is doubled, because a second copy exists while the answer is encoded for the
             // client.
             let size = 2 * (MAX_ANSWER - left);
             while counted < size {
@@ -123,7 +124,8 @@ impl Inference {
                     None => {
                         let share = self.memory.take_as_begun(peer, ANSWER_STEP, budget);
                         let share = share.map_err(no_room)?;
-                        // The answer is paid for, so another client does not get its memory.
+                        // Bedrock has billed the answer, so its memory must not be given to another
+                        // client.
                         share.keep().map_err(no_room)?;
                         held = Some(share);
                     }
@@ -179,8 +181,8 @@ impl Inference {
         self.stream(operation, &context, report, ready).await
     }
 
-    /// Begins a call whose answer the client receives as a stream, and waits until there is
-    /// something to send.
+    /// Begins a call whose answer is streamed to the client, and waits until there is something to
+    /// send.
     async fn stream<O: Operation>(
         &self,
         operation: O,
@@ -242,7 +244,7 @@ impl Inference {
     }
 
     /// Handles `InvokeModel`. Also returns the memory of the answer, which must be held until the
-    /// client has read it.
+    /// client has read the answer.
     pub(super) async fn invoke_model(
         &self,
         request: Request<Body>,
@@ -275,7 +277,7 @@ impl Inference {
         Ok((response, watchdog_of(&call, &context), rate_limits, held))
     }
 
-    /// Returns a call that Bedrock answers with one message.
+    /// Creates a call that Bedrock answers with one message.
     fn unary_call<'a>(
         &'a self,
         context: &'a CallContext,
@@ -297,8 +299,8 @@ impl Inference {
         }
     }
 
-    /// Returns the context that the layer added to the request. For calls that did not pass the
-    /// layer, as in tests of the service alone, the context has only the time of arrival and the
+    /// Returns the context that the layer added to the request. If the call did not pass the layer,
+    /// as in tests of the service alone, the context contains only the time of arrival and the
     /// configuration.
     fn context<T>(&self, request: &Request<T>) -> CallContext {
         let context = request.extensions().get::<CallContext>();
@@ -307,7 +309,7 @@ impl Inference {
         })
     }
 
-    /// Receives a call's message and checks it.
+    /// Receives the message of a call and checks it.
     async fn prepared(
         &self,
         method: Method,
@@ -324,7 +326,7 @@ impl Inference {
             place: place.map(AsRef::as_ref),
             peer,
         };
-        // The message of a call that is not allowed is not read.
+        // If the call is not allowed, its message is not read.
         let received = match permission::check_path(context.caller.as_ref(), parts.uri.path()) {
             Ok(()) => receiver.receive(&parts.headers, body).await,
             Err(failure) => Err(failure),
@@ -394,7 +396,7 @@ impl Inference {
         Ok((report, ready))
     }
 
-    /// Begins a call. The pair is what Bedrock is called with, and the interval of heartbeats.
+    /// Begins a call. The pair is the operation of Bedrock, and the interval of heartbeats.
     fn begin<O: Operation>(
         &self,
         (operation, heartbeat): (O, Duration),
@@ -438,8 +440,8 @@ impl Inference {
         (call_stream, rate_limits)
     }
 
-    /// Decodes, validates and translates the message. Small messages are handled on this thread,
-    /// others on a thread that forwards no tokens.
+    /// Decodes, validates and translates a message. Small messages are handled on this thread,
+    /// larger ones on a thread that forwards no tokens.
     async fn prepare(
         &self,
         peer: ShareOwner,
@@ -461,19 +463,19 @@ impl Inference {
     }
 }
 
-/// Returns the watchdog for the response of a call that has been answered.
+/// Returns the watchdog for the response to a call that has been answered.
 fn watchdog_of(call: &UnaryCall<'_>, context: &CallContext) -> Watchdog {
     let limit = Instant::now() + context.generation.limits.write_stall;
     Watchdog::until(call.deadline.max(limit))
 }
 
-/// Returns the caller as an owner of AWS sessions, if it has separate ones.
+/// Returns the caller as an owner of AWS sessions, if the caller has separate ones.
 fn session_owner(bedrock: &Bedrock, context: &CallContext) -> Option<SessionOwner> {
     let caller = context.caller.as_ref()?;
     bedrock.session_owner(caller.name(), &caller.caller().session)
 }
 
-/// Reserves the maximum usage of the call.
+/// Reserves the maximum usage of the call from its limits.
 async fn reserve(
     report: &mut CallReport,
     ready: &Ready,

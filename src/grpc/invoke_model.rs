@@ -1,5 +1,5 @@
-//! `InvokeModel`: calls a model with a body in its own format. Attempts are made as for `Invoke`.
-//! An answer begins with its head; after that, no other route is called.
+//! Implements `InvokeModel`: calls a model with a body in its own format. Attempts are made as for
+//! `Invoke`. When the response headers have arrived, no other route is called.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,21 +29,21 @@ use crate::{
 
 /// The maximum size of an answer, in bytes. Source: Bedrock's service model; see docs/limits.md.
 const MAX_ANSWER: usize = 25_000_000;
-/// The memory of an answer is taken in steps of this many bytes.
+/// The size of the steps in which an answer takes memory, in bytes.
 const STEP: usize = 64 << 10;
 
-/// The limits on an answer.
+/// The limits on the size and the time of an answer.
 pub(super) struct AnswerRoom<'a> {
-    /// The memory budget, which answers share with requests.
+    /// The memory budget, which requests and answers share.
     pub(super) memory: &'a Shares,
     /// The budget when the call began, in bytes.
     pub(super) begun_with: usize,
     pub(super) peer: ShareOwner,
-    /// How long Bedrock may send nothing.
+    /// The maximum time for which Bedrock may send nothing.
     pub(super) idle: Duration,
 }
 
-/// Makes the call, and reports it. Also returns the memory of the answer.
+/// Makes the call, and reports it. Also returns the memory that the answer holds.
 pub(super) async fn run(
     call: &UnaryCall<'_>,
     policy: AttemptPolicy,
@@ -140,7 +140,7 @@ async fn answer(
 async fn read(mut body: AnswerBody, room: &AnswerRoom<'_>) -> Result<(BytesMut, Share), Failure> {
     let held = room.memory.take_as_begun(room.peer, STEP, room.begun_with);
     let held = held.map_err(saturated)?;
-    // The answer is paid for, so another client does not get its memory.
+    // Bedrock has billed the answer, so its memory must not be given to another client.
     held.keep().map_err(saturated)?;
     let mut taken = STEP;
     let mut read = BytesMut::new();
@@ -153,7 +153,7 @@ async fn read(mut body: AnswerBody, room: &AnswerRoom<'_>) -> Result<(BytesMut, 
         if length > MAX_ANSWER {
             return Err(body.too_long(MAX_ANSWER));
         }
-        // The body, and its copy in the encoded message.
+        // The answer needs memory for the body, and for its copy in the encoded message.
         let needed = length.saturating_mul(2);
         if needed > taken {
             let more = (needed - taken).max(taken).min(4 * MAX_ANSWER);

@@ -1,4 +1,5 @@
-//! Implements `LimitsService`: who the caller is, what it may call, and what is left of its limits.
+//! Implements `LimitsService`: returns who the caller is, what it may call, and how much of its
+//! limits is left.
 
 use std::{sync::Arc, time::Duration};
 
@@ -62,7 +63,7 @@ impl limits_service_server::LimitsService for Limits {
     }
 }
 
-/// Returns the limits of the caller and of these targets. The flag is true if their counts are not
+/// Returns the limits of the caller and of these targets. The flag is true if the counts are not
 /// available.
 async fn limits(
     accounts: &UsageAccounting,

@@ -1,4 +1,5 @@
-//! The gRPC services, the layers around them, and the table from failures to statuses.
+//! Contains the gRPC services, the layers around them, and the table that maps failures to
+//! statuses.
 
 mod apply_guardrail;
 mod context;
@@ -45,9 +46,10 @@ pub use layers::{Admission, Stack, allow_own_origin, stack};
 pub(crate) use receive::{Receiver, decode as decode_message};
 use targets::Targets;
 
-/// The health of every service, and of the server as a whole: whether calls should be sent here.
+/// The health of every service, and of the server as a whole: whether clients should send calls
+/// here.
 ///
-/// Cheap to clone; all clones share the same server.
+/// Cheap to clone. All clones report the health of the same server.
 #[derive(Clone)]
 pub struct Health {
     reporter: HealthReporter,
@@ -60,7 +62,7 @@ impl std::fmt::Debug for Health {
     }
 }
 
-/// The services whose health is reported, in addition to `""`, the server as a whole.
+/// The services whose health is reported, in addition to `""`, which means the whole server.
 const SERVICES: [&str; 5] = [
     "bedrock.inference.v1.GuardrailService",
     "bedrock.inference.v1.InferenceService",
@@ -70,7 +72,7 @@ const SERVICES: [&str; 5] = [
 ];
 
 impl Health {
-    /// Creates the health of a server that is serving.
+    /// Creates the health of a server, with the state SERVING.
     pub async fn serving() -> Self {
         let reporter = HealthReporter::new();
         for name in SERVICES.into_iter().chain([""]) {
@@ -93,8 +95,8 @@ impl Health {
         }
     }
 
-    /// Ends all watches. An open one would keep its connection open, and so prevent the process
-    /// from exiting.
+    /// Ends all watches. An open watch would keep its connection open, which would prevent the
+    /// process from exiting.
     pub async fn end_watches(&mut self) {
         for name in SERVICES.into_iter().chain([""]) {
             self.reporter.clear_service_status(name).await;
@@ -102,14 +104,14 @@ impl Health {
     }
 }
 
-/// The maximum size of requests of services other than inference, in bytes. tonic reserves the
-/// length that a message's head declares.
+/// The maximum size of requests of services other than inference, in bytes. tonic reserves as much
+/// memory as the start of a message declares.
 const MAX_SMALL_MESSAGE: usize = 16 << 10;
 
-/// Creates a whole gRPC server, without its connections.
+/// Creates the gRPC service with all layers. It does not accept connections.
 ///
 /// # Errors
-/// Fails if the descriptor set can't be read, which would be a bug of the build.
+/// Fails if the descriptor set cannot be read, which would be a bug of the build.
 pub fn server(
     inference: Inference,
     health: &Health,
@@ -139,8 +141,8 @@ pub fn server(
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            // The descriptors of the errors' details, so that clients such as grpcurl can decode
-            // them.
+            // With the descriptors of the error details, clients such as grpcurl can decode the
+            // details.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let routes = Routes::new(inference)

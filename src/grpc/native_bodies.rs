@@ -1,5 +1,5 @@
-//! Converts the settings of an `InvokeModel` request: to fields of a Converse request, to which the
-//! same rules apply, and to the headers that Bedrock expects.
+//! Converts the settings of an `InvokeModel` request. They become fields of a Converse request, so
+//! that the same rules can be applied, and then the headers that Bedrock expects.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ pub(super) fn off(target: &Target) -> Failure {
     )
 }
 
-/// Returns the fields of a request that `InvokeModel` has, too.
+/// Converts a streaming request to an `InvokeModel` request, which has no heartbeats.
 pub(super) fn unary(request: StreamInvokeModelRequest) -> InvokeModelRequest {
     // All fields are listed, so that the compiler reports a new one.
     let StreamInvokeModelRequest {
@@ -58,7 +58,7 @@ pub(super) fn unary(request: StreamInvokeModelRequest) -> InvokeModelRequest {
     }
 }
 
-/// Returns the settings of a request in the form of a Converse request.
+/// Returns the settings of a request as a Converse request.
 pub(super) fn settings(request: &InvokeModelRequest) -> ConverseInput {
     ConverseInput {
         guardrail_config: request.guardrail_config.clone(),
@@ -93,7 +93,7 @@ pub(super) fn options(accept: Option<String>, settings: &ConverseInput) -> Model
             PerformanceConfigLatency::Standard => Some("standard"),
             PerformanceConfigLatency::Optimized => Some("optimized"),
         });
-    // In the order of the keys, so that the same request always gives the same header.
+    // The pairs are sorted by key, so that equal requests have equal headers.
     let metadata: BTreeMap<_, _> = settings.request_metadata.iter().collect();
     let request_metadata = (!metadata.is_empty()).then(|| serde_json::json!(metadata).to_string());
     ModelOptions {
@@ -105,7 +105,7 @@ pub(super) fn options(accept: Option<String>, settings: &ConverseInput) -> Model
     }
 }
 
-/// Returns whether all models write text in formats that the gateway knows.
+/// Returns whether all models generate text in formats that the gateway supports.
 pub(super) fn all_write_text(candidates: &[RouteCandidate]) -> bool {
     let mut formats = candidates
         .iter()
@@ -113,7 +113,7 @@ pub(super) fn all_write_text(candidates: &[RouteCandidate]) -> bool {
     formats.all(|format| matches!(format, Some(NativeFormat::Text(_))))
 }
 
-/// Returns the format of the routes' models, if all of them have the same.
+/// Returns the format of the routes' models, if it is the same for all of them.
 pub(super) fn common_format(candidates: &[RouteCandidate]) -> Option<NativeFormat> {
     let mut formats = candidates
         .iter()

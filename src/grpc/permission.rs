@@ -1,8 +1,8 @@
-//! Enforces the permissions of callers: for methods before the message is read, for targets before
-//! they are looked up.
+//! Enforces the permissions of callers. Methods are checked before the message is read, targets
+//! before they are looked up.
 //!
-//! A target that the caller may not use and a target that does not exist fail in the same way, so
-//! callers cannot find out the names of others' targets.
+//! The error for a target that the caller may not use is the same as for a target that does not
+//! exist. So callers cannot discover the names of others' targets.
 
 use std::sync::Arc;
 
@@ -13,16 +13,16 @@ use crate::{
     routing::{Router, Target},
 };
 
-/// The methods to which permissions apply.
+/// The prefix of the methods to which permissions apply.
 const PACKAGE: &str = "/bedrock.inference.v1.";
-/// The maximum number of names in a message.
+/// The maximum number of names in an error message.
 const MOST_NAMED: usize = 10;
 
 /// Checks whether the caller may use the method of a path, such as
 /// `/bedrock.inference.v1.TargetService/GetTarget`.
 ///
 /// # Errors
-/// Fails if the caller may not use it.
+/// Fails if the caller may not use the method.
 pub(super) fn check_path(caller: Option<&Identity>, path: &str) -> Result<(), Failure> {
     let Some(caller) = caller else {
         return Ok(());
@@ -34,7 +34,8 @@ pub(super) fn check_path(caller: Option<&Identity>, path: &str) -> Result<(), Fa
     let method = path
         .strip_prefix(PACKAGE)
         .and_then(|rest| rest.split_once('/'))
-        // `permissions.methods` cannot name other methods, so every caller may use them.
+        // Methods that are not in `METHODS` cannot be named in `permissions.methods`, so every
+        // caller may use them.
         .map(|(_, method)| method)
         .filter(|method| crate::config::METHODS.contains(method));
     match method {
@@ -80,7 +81,7 @@ pub(super) fn resolve(
     router.resolve_among(name, is_visible)
 }
 
-/// Returns whether a caller may use a target that exists.
+/// Returns whether a caller may use a target. The target must exist.
 pub(super) fn may_use(router: &Router, caller: Option<&Identity>, name: &str) -> bool {
     let Some((_, permission)) = restricted(caller) else {
         return true;
@@ -125,7 +126,7 @@ fn not_allowed(router: &Router, caller: &Identity, permission: &Permission, name
     Failure::new(Reason::CallerNotAllowed, message)
 }
 
-/// Returns names for a message.
+/// Formats names for an error message.
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut names: Vec<_> = names.collect();
     let further = names.len().saturating_sub(MOST_NAMED);

@@ -1,8 +1,8 @@
 //! Serves `InferenceService`, `GuardrailService` and `ModelService` over HTTP: selects the method,
 //! and writes its answer.
 //!
-//! tonic generates such services, too, but those use tonic's decoder, whose memory and time this
-//! gateway cannot limit; see `receive`.
+//! tonic also generates such services, but they use tonic's decoder, whose memory and time this
+//! gateway cannot limit. See `receive`.
 
 use std::{
     convert::Infallible,
@@ -92,7 +92,7 @@ impl Service<Request<Body>> for InferenceServer {
     }
 }
 
-/// Holds the memory of an answer until its body is dropped.
+/// Adds the memory of an answer to a response. It is held until the body is dropped.
 fn holding(response: http::Response<Body>, held: Option<Share>) -> http::Response<Body> {
     response.map(|body| {
         Body::new(body.map_frame(move |frame| {
@@ -187,7 +187,7 @@ fn method_name(request: &Request<Body>) -> Option<&str> {
     request.uri().path().rsplit('/').next()
 }
 
-/// Answers a call of an unknown method, which the layer outside reports.
+/// Answers a call of an unknown method. An outer layer adds the details.
 fn unimplemented() -> Answer {
     Box::pin(ready(Ok(Status::unimplemented("").into_http())))
 }
@@ -200,7 +200,7 @@ fn unary<T: Message + 'static>(
     response(only, watchdog, limits)
 }
 
-/// Returns a response with these messages as its body. They are never compressed, because a
+/// Returns a response whose body consists of these messages. They are never compressed, because a
 /// compressor would delay tokens.
 fn response<T: Message + 'static>(
     messages: impl Stream<Item = Result<T, Status>> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Implements `TargetService`: the targets of this gateway.
+//! Implements `TargetService`, which describes the targets of this gateway.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ pub(super) struct Targets {
     pub(super) generations: Generations,
 }
 
-/// Returns a target as a caller sees it.
+/// Returns a target as the caller may see it.
 fn target(router: &Router, caller: Option<&Identity>, name: &str) -> Result<Target, Failure> {
     let target = permission::resolve(router, caller, name)?;
     let now = Instant::now();
@@ -64,7 +64,7 @@ impl TargetService for Targets {
             names.extend(router.inference_profiles());
         }
         names.retain(|name| permission::may_use(router, caller, name));
-        // The token is the last name of the previous page, because names are sorted.
+        // Names are sorted, and the page token is the last name of the previous page.
         let mut rest = names
             .iter()
             .filter(|name| **name > request.page_token)
@@ -157,7 +157,7 @@ fn pb_route(candidate: &RouteCandidate, now: Instant) -> pb::Route {
     let health = route.health.snapshot(now);
     let profile = route.profile();
     let availability = match health.availability {
-        // The health is that of calls that the account's shared identity signs.
+        // The health is reported for calls that the account's shared identity signs.
         Availability::Available => route
             .identity_skipped_until(None, now)
             .map_or(Availability::Available, Availability::IdentityFailsUntil),

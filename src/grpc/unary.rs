@@ -26,7 +26,7 @@ use crate::{
 /// A call that Bedrock answers with one message.
 pub(super) struct UnaryCall<'a> {
     pub(super) bedrock: &'a Bedrock,
-    /// The caller whose own AWS identity signs the call, if it has one.
+    /// The caller, if the call is signed with an AWS session of that caller.
     pub(super) owner: Option<SessionOwner>,
     /// The time limit of each attempt.
     pub(super) first_event: Duration,
@@ -36,7 +36,7 @@ pub(super) struct UnaryCall<'a> {
     /// Ends the call if a reload revokes its credential or certificate.
     pub(super) revocation: Option<&'a Revocation>,
     pub(super) request_id: &'a str,
-    /// The span of the call. Each attempt has a child of it.
+    /// The span of the call. Each attempt gets a child span of this span.
     pub(super) trace: TraceContext,
 }
 
@@ -46,13 +46,13 @@ pub(super) struct Answered<T> {
     /// Bedrock's request ID.
     pub(super) request_id: String,
     pub(super) answer: T,
-    /// Bedrock's metadata about a call that is billed by tokens. Its cost is added by the report.
+    /// Bedrock's metadata about a call that is billed by tokens. The report adds the cost to it.
     pub(super) metadata: Option<Box<MetadataEvent>>,
 }
 
 impl UnaryCall<'_> {
     /// Calls these routes one after the other, until one answers or no other route can help. Routes
-    /// whose identity fails are called last.
+    /// whose identity is failing are called last.
     ///
     /// `call` makes one attempt, and returns Bedrock's request ID and its answer.
     ///
@@ -102,8 +102,8 @@ impl UnaryCall<'_> {
         Err(last.unwrap_or_else(|| Failure::new(Reason::Internal, "the target has no route")))
     }
 
-    /// Waits for the answer within the deadline, and reports the call. Also returns the attempts
-    /// for the response.
+    /// Waits for the answer within the deadline, and reports the call. Also returns the attempts,
+    /// which the response contains.
     ///
     /// # Errors
     /// Returns the status for the client.
@@ -145,7 +145,7 @@ impl UnaryCall<'_> {
                 if let Some(last) = made.last() {
                     report.route(&last.route);
                 }
-                // An answer can fail after it has begun.
+                // The answer failed after it had begun, so its attempt has no reason yet.
                 if let Some(last) = attempts.last_mut()
                     && last.failure_reason.is_empty()
                 {
@@ -157,7 +157,7 @@ impl UnaryCall<'_> {
         }
     }
 
-    /// Returns the client of the current attempt: in its span, and with its credentials.
+    /// Returns the client for the current attempt, with its span and its credentials.
     pub(super) fn client(&self, route: &Route, log: &AttemptLog) -> Bedrock {
         let span = self.trace.child(log.last_span_id());
         let bedrock = self.bedrock.in_trace(span);
@@ -185,8 +185,8 @@ impl UnaryCall<'_> {
     }
 }
 
-/// The report of a call that waits for its answer. If the client cancels the call, this is dropped,
-/// and records the attempts: Bedrock may bill them.
+/// The report of a call that waits for its answer. If the client cancels the call, this value is
+/// dropped and records the attempts, because Bedrock may bill them.
 struct OpenReport<'a> {
     report: CallReport,
     log: &'a AttemptLog,

@@ -8,8 +8,8 @@ use crate::error::{Failure, Reason, Violation};
 
 const TIMEOUT: &str = "grpc-timeout";
 
-/// Returns the value of `grpc-timeout`, which is at most 8 digits and a unit. `None` if it is
-/// absent.
+/// Returns the value of `grpc-timeout`. `None` if the header is absent. The value must have at most
+/// 8 digits and a unit.
 pub(super) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
     let Some(value) = headers.get(TIMEOUT) else {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! The context of a call: the generation of the configuration, and what is read from the headers
-//! (time of arrival, request ID, timeout, trace and caller).
+//! Defines the context of a call: the generation of the configuration, and the data that is read
+//! from the headers (time of arrival, request ID, timeout, trace and caller).
 
 mod grpc_timeout;
 mod request_id;
@@ -18,11 +18,11 @@ use crate::{
     telemetry::{trace::TraceContext, usage::OpenRecord},
 };
 
-/// The context of a call, known before its message is read. A layer puts it into the request's
-/// extensions.
+/// The context of a call, which is complete before its message is read. A layer puts it into the
+/// request's extensions.
 #[derive(Clone, Debug)]
 pub(crate) struct CallContext {
-    /// The configuration for the whole call.
+    /// The configuration that applies to the whole call.
     pub(crate) generation: Arc<Generation>,
     /// The caller's `x-request-id`, or one that the gateway generated.
     pub(crate) request_id: Arc<str>,
@@ -35,8 +35,8 @@ pub(crate) struct CallContext {
     /// The identity of the caller. `None` until it is verified, and for calls that need no
     /// identity.
     pub(crate) caller: Option<Identity>,
-    /// Ends the call if a reload revokes its credential or certificate. `None` if the call
-    /// continues.
+    /// Ends the call if a reload revokes its credential or certificate. `None` if a reload cannot
+    /// end the call.
     pub(crate) revocation: Option<Arc<Revocation>>,
     /// The usage record of the call, if its caller is identified and records are written.
     pub(crate) record: Option<OpenRecord>,
@@ -59,8 +59,9 @@ impl CallContext {
 }
 
 impl CallContext {
-    /// Returns the time at which the call must have ended. For an invalid timeout, which is refused
-    /// later, the default applies. `cap` is the target's maximum deadline, if it has one.
+    /// Returns the time at which the call must have ended. For an invalid timeout, the default
+    /// applies, because the call is refused later. `cap` is the target's maximum deadline, if it
+    /// has one.
     pub(crate) fn deadline(&self, cap: Option<Duration>) -> Instant {
         let limits = &self.generation.limits;
         let timeout = match self.timeout {

@@ -1,4 +1,4 @@
-//! Tests of streams whose deltas are joined: only the number of messages and the times of deltas
+//! Tests streams whose deltas are joined: only the number of messages and the times of deltas
 //! differ.
 
 use std::time::Duration;
@@ -17,13 +17,13 @@ use crate::pb::{
 
 const COALESCE: Duration = Duration::from_millis(50);
 
-/// A stream of one block with these texts.
+/// Returns a stream of one block whose deltas have these texts.
 fn texts(texts: &[&str]) -> Stream {
     let texts: Vec<_> = texts.iter().map(|text| (*text, "")).collect();
     texts_and_members(&texts)
 }
 
-/// A stream of one block with these texts. Each delta also has these members.
+/// Returns a stream of one block. Each delta has a text and these additional members.
 fn texts_and_members(texts: &[(&str, &str)]) -> Stream {
     let deltas: Vec<_> = texts
         .iter()
@@ -42,7 +42,8 @@ fn texts_and_members(texts: &[(&str, &str)]) -> Stream {
     Stream::of("texts", &events)
 }
 
-/// Returns the text of a message that contains only a piece of text, reasoning or tool input.
+/// Returns the block, the kind and the text of a message that is a delta of text, reasoning or tool
+/// input.
 pub(super) fn text(message: &mut StreamInvokeResponse) -> Option<(i32, u8, &mut String)> {
     let Some(Event::ContentBlockDelta(delta)) = &mut message.event else {
         return None;
@@ -60,7 +61,7 @@ pub(super) fn text(message: &mut StreamInvokeResponse) -> Option<(i32, u8, &mut 
     Some((index, kind, text))
 }
 
-/// Joins all adjacent pieces of the same block.
+/// Joins all adjacent deltas of the same block and kind.
 pub(super) fn joined(messages: &[StreamInvokeResponse]) -> Vec<StreamInvokeResponse> {
     let mut out: Vec<StreamInvokeResponse> = Vec::new();
     for message in messages {
@@ -81,7 +82,7 @@ pub(super) fn joined(messages: &[StreamInvokeResponse]) -> Vec<StreamInvokeRespo
     out
 }
 
-/// The texts of the deltas, and when they arrived in milliseconds.
+/// Returns the texts of the deltas, and when they arrived, in milliseconds.
 fn deltas(outcome: &Outcome) -> Vec<(String, u128)> {
     let arrived = outcome.messages.iter().zip(&outcome.arrivals);
     arrived
@@ -127,8 +128,8 @@ fn a_joined_stream_has_the_same_content_and_end() {
     assert!(fewer > 50, "only {fewer} streams had joined deltas");
 }
 
-/// The first delta is not delayed. The others are sent 50 ms after the previous message. The end of
-/// the block sends the rest.
+/// Checks that the first delta is not delayed, that later deltas are sent 50 ms after the previous
+/// message, and that the end of the block sends the remaining ones.
 #[test]
 fn deltas_are_sent_in_the_interval() {
     let stream = texts(&["1", "2", "3", "4", "5", "6", "7", "8"]);
@@ -141,7 +142,7 @@ fn deltas_are_sent_in_the_interval() {
     assert_eq!(ends(&coalesced), ends(&plain));
 }
 
-/// Deltas with unknown members are joined if these members are equal. No member is lost.
+/// Checks that deltas with equal unknown members are joined, and that no member is lost.
 #[test]
 fn deltas_with_equal_unknown_members_are_joined() {
     let stream = texts_and_members(&[
@@ -173,7 +174,7 @@ fn deltas_with_equal_unknown_members_are_joined() {
     assert_eq!(joined(&coalesced.messages), joined(&plain.messages));
 }
 
-/// A delta that arrives after the interval is not delayed.
+/// Checks that a delta is not delayed if it arrives after the interval.
 #[test]
 fn slow_deltas_are_not_delayed() {
     let stream = texts(&["1", "2", "3", "4"]);
@@ -182,7 +183,7 @@ fn slow_deltas_are_not_delayed() {
     assert_eq!(coalesced.arrivals, plain.arrivals);
 }
 
-/// A stream that is faster than any model does not fill the memory.
+/// Checks that a stream that is faster than any model does not fill the memory.
 #[test]
 fn what_is_held_back_is_bounded() {
     let long = "x".repeat(30 << 10);
@@ -197,7 +198,7 @@ fn what_is_held_back_is_bounded() {
     }
 }
 
-/// If Bedrock is silent after deltas that were held back, they still arrive in time.
+/// Checks that deltas that are held back are sent in time, even if Bedrock is silent after them.
 #[test]
 fn held_deltas_do_not_wait_for_the_next_event() {
     let stream = texts(&["1", "2", "3"]);
@@ -212,13 +213,13 @@ fn held_deltas_do_not_wait_for_the_next_event() {
     assert_eq!(coalesced.heartbeats, plain.heartbeats);
 }
 
-/// Bedrock fails while deltas are held back. These are sent before the status. A client that leaves
-/// in between does not hide the failure.
+/// Checks that deltas that are held back are sent before the status if Bedrock fails. If the client
+/// disconnects between the two, the failure is still recorded.
 #[test]
 fn a_failure_counts_if_the_client_leaves_after_the_last_deltas() {
     let stream = texts(&["1", "2", "3"]);
     let fault = Fault::Body("internalServerException");
-    // The start of the message and of the block, two messages of deltas.
+    // The four frames are the start of the message, the start of the block, and two deltas.
     let script = Script::new(Http::One, stream.frames(4), &fault);
     let played = script.grouped(0, Spacing::None);
     let whole = outcome::stream_invoke_coalesced(&played, COALESCE);

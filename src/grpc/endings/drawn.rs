@@ -1,4 +1,4 @@
-//! Tests of joined deltas with streams, pauses and intervals that are drawn at random.
+//! Tests joined deltas with streams, pauses and intervals that are drawn at random.
 
 use std::{collections::BTreeSet, ops::Range, time::Duration};
 
@@ -15,7 +15,7 @@ use super::{
 use crate::pb::{StreamInvokeResponse, stream_invoke_response::Event};
 
 const CASES: u64 = 400;
-/// The intervals of `coalesce` to draw from, in milliseconds.
+/// The values of `coalesce` to draw from, in milliseconds.
 const INTERVALS: [u64; 5] = [1, 10, 50, 200, 1_000];
 
 #[derive(Clone, Copy)]
@@ -25,8 +25,8 @@ enum Kind {
     Tool,
 }
 
-/// Draws a stream of a message: blocks of several kinds, which can overlap; deltas that cannot be
-/// joined; characters that are split between two deltas; unknown events and members.
+/// Draws a stream. It has blocks of several kinds, which can overlap, deltas that cannot be joined,
+/// characters that are split between two deltas, and unknown events and members.
 fn draw(random: &mut Rng) -> Stream {
     let mut events = vec![("messageStart", r#"{"role":"assistant"}"#.to_owned())];
     let mut open: Vec<(usize, Kind)> = Vec::new();
@@ -54,7 +54,7 @@ fn draw(random: &mut Rng) -> Stream {
                     open.push((blocks, kind));
                     blocks += 1;
                 }
-                // Most deltas belong to the block before.
+                // Most deltas belong to the block that began last.
                 let latest = open.len() - 1;
                 let at = if random.u8(0..8) == 0 { 0 } else { latest };
                 let (index, kind) = open[at];
@@ -106,7 +106,8 @@ fn delta(kind: Kind, number: usize, random: &mut Rng) -> String {
     }
 }
 
-/// Returns for each joined message which of the plain ones it contains.
+/// Returns, for each message of the joined stream, the range of messages of the plain stream that
+/// it contains.
 fn pieces(plain: &[StreamInvokeResponse], joined: &[StreamInvokeResponse]) -> Vec<Range<usize>> {
     let mut end = 0;
     let mut ranges = Vec::new();
@@ -132,7 +133,7 @@ fn pieces(plain: &[StreamInvokeResponse], joined: &[StreamInvokeResponse]) -> Ve
     ranges
 }
 
-/// Checks when messages are sent: joined deltas within the interval, everything else at once.
+/// Checks when messages are sent: joined deltas within the interval, all other messages at once.
 fn is_in_time(plain: &Outcome, coalesced: &Outcome, interval: Duration, name: &str) {
     let mut begun = BTreeSet::new();
     let ranges = pieces(&plain.messages, &coalesced.messages);
@@ -170,7 +171,7 @@ fn drawn_streams_differ_only_in_how_deltas_are_joined() {
         };
         let interval = Duration::from_millis(random.choice(INTERVALS).unwrap());
         let script = Script::new(http, stream.frames(frames), &fault);
-        // Some events arrive together.
+        // In half of the cases, some events arrive together.
         let mask = if random.bool() {
             u64::MAX
         } else {
@@ -188,9 +189,9 @@ fn drawn_streams_differ_only_in_how_deltas_are_joined() {
             "{name}"
         );
         is_in_time(&plain, &coalesced, interval, &name);
-        // What Bedrock sent is measured, not what the client receives.
+        // These times are measured when Bedrock's deltas arrive, not when the client receives them.
         assert_eq!(coalesced.token_times, plain.token_times, "{name}");
-        // Deltas that are sent later postpone the heartbeats after them.
+        // A delta that is sent later also postpones the next heartbeat.
         let heartbeats = coalesced.heartbeats.abs_diff(plain.heartbeats);
         assert!(heartbeats <= 1, "{name}: {heartbeats} more or fewer");
         plain_messages += plain.messages.len();

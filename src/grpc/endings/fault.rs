@@ -1,4 +1,4 @@
-//! The ways in which Bedrock can end a stream, for tests.
+//! Defines the ways in which Bedrock can end a stream, for tests.
 
 use bytes::Bytes;
 use tonic::Code;
@@ -17,16 +17,16 @@ pub(super) enum Fault {
     Close,
     /// The connection is reset.
     Reset,
-    /// Nothing more arrives.
+    /// Nothing more arrives, and the connection stays open.
     Silence,
-    /// The body has additional bytes, which this name selects. Then the response ends.
+    /// The body has additional bytes, which this name selects. The response ends after them.
     Body(&'static str),
     /// Bytes arrive that violate the protocol.
     Garbage,
-    /// RST_STREAM with this code.
+    /// The stream is reset (RST_STREAM) with this code.
     ResetStream(u32),
-    /// GOAWAY with this code and this last stream. Then the connection is closed, or stays open and
-    /// silent.
+    /// The peer sends GOAWAY with this code and this last stream. Then the connection is closed, or
+    /// it stays open and silent.
     GoAway { code: u32, last: u32, closes: bool },
 }
 
@@ -102,7 +102,7 @@ impl Fault {
         })
     }
 
-    /// Returns the gRPC code of a stream that the fault ends early. `None` if several codes are
+    /// Returns the gRPC code of a stream that this fault ends early. `None` if several codes are
     /// possible.
     pub(super) fn code(&self) -> Option<Code> {
         match self {
@@ -112,7 +112,7 @@ impl Fault {
             Self::Body("modelStreamErrorException" | "half a frame") => Some(Code::Unavailable),
             Self::Body("zeros" | "wrong checksum" | "unreadable event") => Some(Code::DataLoss),
             Self::Body("futureException") => Some(Code::Unknown),
-            // Silence ends at the limit for the first event, or at the deadline.
+            // Silence ends the call at the limit for the first event, or at the deadline.
             Self::Body(_) | Self::Garbage | Self::Silence => None,
             Self::GoAway { closes: false, .. } => None,
             Self::ResetStream(_) | Self::GoAway { .. } => Some(Code::Unavailable),

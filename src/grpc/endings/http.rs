@@ -1,4 +1,4 @@
-//! The HTTP version of a connection to Bedrock, for tests.
+//! Selects the HTTP version of a connection to Bedrock, for tests.
 
 /// The protocol between the gateway and Bedrock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,18 +1,18 @@
 //! Tests that the end of a stream depends on the bytes that Bedrock sends, not on how the network
-//! groups them.
+//! groups the bytes.
 //!
 //! Each test ends a stream before one of its frames, adds a fault, and sends the bytes in different
-//! groups. Every message and the status must be the same for all groupings. The tests run in
-//! memory, with a paused clock; `tests/gateway/endings` has samples over real sockets.
+//! groups. All groupings must result in the same messages and the same status. The tests run in
+//! memory, with a paused clock. `tests/gateway/endings` has samples over real sockets.
 //!
 //! | file | job |
 //! |---|---|
 //! | `streams` | the streams, as frames |
 //! | `fault` | what Bedrock does after the last frame |
 //! | `peer` | a Bedrock in memory, which writes groups of bytes |
-//! | `coalesced` | tests of streams whose deltas are joined |
-//! | `drawn` | the same with streams, pauses and intervals that are drawn at random |
-//! | `outcome` | the service under test, and what its caller receives |
+//! | `coalesced` | tests streams whose deltas are joined |
+//! | `drawn` | tests the same with streams, pauses and intervals that are drawn at random |
+//! | `outcome` | runs the service under test, and returns what its caller receives |
 
 mod coalesced;
 mod drawn;
@@ -32,13 +32,13 @@ use self::{
     streams::Stream,
 };
 
-/// Streams of at most this many pieces are tested in all groupings. For others, [`SEEDED`]
+/// Streams of at most this many pieces are tested in all groupings. For longer streams, [`SEEDED`]
 /// groupings are drawn.
 const ALL_GROUPINGS: usize = 8;
 const SEEDED: usize = 64;
 
-/// Returns the groupings of this many pieces. Each has a bit for each gap between two pieces, which
-/// is set if the pieces arrive in separate reads.
+/// Returns groupings of this many pieces. A grouping has one bit for each gap between two pieces.
+/// If the bit is set, the pieces arrive in separate reads.
 fn groupings(pieces: usize, random: &mut fastrand::Rng) -> Vec<u64> {
     let gaps = pieces.saturating_sub(1);
     if pieces <= ALL_GROUPINGS {
@@ -134,8 +134,7 @@ fn a_short_stream_ends_the_same_in_all_groupings_over_http2() {
 fn sample(streams: &[Stream], cuts: usize) {
     let mut random = fastrand::Rng::with_seed(2);
     for stream in streams {
-        // Most frames near `messageStop` are tested, because groupings are most likely to matter
-        // there.
+        // Most streams end near `messageStop`, because groupings are most likely to matter there.
         let near_the_end = stream.len().saturating_sub(random.usize(0..3));
         let anywhere = random.usize(0..=stream.len());
         for frames in [near_the_end, anywhere].into_iter().take(cuts) {
@@ -159,14 +158,15 @@ fn recorded_streams_end_the_same_in_all_groupings() {
     sample(&Stream::recorded(), 1);
 }
 
-/// A model may write the input of a tool for minutes before it sends any of it.
+/// Checks that long silence does not end a call, because a model may write a tool's input for
+/// minutes before it sends any of it.
 #[test]
 fn long_silence_in_mid_stream_ends_no_call() {
     for silence in [150, 3_000] {
         let script = Script::new(Http::One, Stream::short().frames(5), &Fault::End);
         let long = Spacing::Long(Duration::from_secs(silence));
-        // The head and the first event arrive together, because another limit applies before the
-        // first event.
+        // The response headers and the first event arrive together, because another limit applies
+        // before the first event.
         let together = script.grouped(0b100, long);
         let outcome = outcome::stream_invoke(&together);
         assert!(outcome.is_ok(), "{silence} s: {outcome:#?}");
@@ -178,7 +178,7 @@ fn long_silence_in_mid_stream_ends_no_call() {
     }
 }
 
-/// The gateway waits for `metadata` for 10 s after `messageStop`.
+/// Checks that the gateway waits for `metadata` for 10 s after `messageStop`.
 #[test]
 fn metadata_has_ten_seconds() {
     for (seconds, has_usage) in [(9, true), (11, false)] {
@@ -199,7 +199,7 @@ fn metadata_has_ten_seconds() {
     );
 }
 
-/// A new service has the same outcome as one that has served calls.
+/// Checks that a new service has the same outcome as a service that has already served calls.
 #[test]
 fn the_service_under_test_answers() {
     let service = service();

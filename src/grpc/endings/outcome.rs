@@ -1,4 +1,4 @@
-//! The service under test, and what its caller receives.
+//! Runs the service under test, and returns what its caller receives.
 
 use std::{cell::OnceCell, sync::Arc, time::Duration};
 
@@ -38,7 +38,7 @@ pub(super) struct Outcome {
     pub(super) arrivals: Vec<Duration>,
     /// The duration of the call on the paused clock.
     pub(super) took: Duration,
-    /// The samples of the metrics of tokens' times, after the call.
+    /// The samples of the metrics for the times of tokens, after the call.
     pub(super) token_times: Vec<String>,
 }
 
@@ -115,14 +115,14 @@ pub(super) fn service() -> Inference {
         budget: Default::default(),
         metrics: Arc::new(Metrics::default()),
         memory: Shares::new("memory", 1 << 20, Default::default()),
-        // All requests here are small, so no thread is needed.
+        // All requests in these tests are small, so no thread is needed.
         medium_messages: WorkQueue::start("medium", 0, 1).unwrap(),
         large_messages: WorkQueue::start("large", 0, 1).unwrap(),
         cut: Default::default(),
     }
 }
 
-/// Returns a request with this message, in the form in which clients send it.
+/// Returns a request with this message, encoded as clients send it.
 fn request(message: &impl prost::Message) -> http::Request<Body> {
     let message = message.encode_to_vec();
     let length = u32::try_from(message.len()).unwrap();
@@ -143,7 +143,7 @@ fn input() -> Option<pb::ConverseInput> {
     })
 }
 
-/// Runs a call against a Bedrock that plays this script.
+/// Runs a call against a simulated Bedrock that plays this script.
 fn run<T>(played: &Played, call: impl AsyncFnOnce(Inference) -> T) -> (T, Duration) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -168,8 +168,7 @@ pub(super) fn stream_invoke(played: &Played) -> Outcome {
     stream_invoke_coalesced(played, Duration::ZERO)
 }
 
-/// Calls `StreamInvoke`, which joins deltas that arrive within this time, and reads the answer to
-/// its end.
+/// Calls `StreamInvoke` with this interval for joining deltas, and reads the answer to its end.
 pub(super) fn stream_invoke_coalesced(played: &Played, coalesce: Duration) -> Outcome {
     let (mut outcome, took) = run(played, async |service| {
         let mut outcome = Outcome {
@@ -226,7 +225,7 @@ pub(super) fn stream_invoke_coalesced(played: &Played, coalesce: Duration) -> Ou
 }
 
 /// Calls `StreamInvoke`, which joins deltas, and disconnects after this number of messages. Returns
-/// the code of the call in the metrics.
+/// the status code that the metrics recorded for the call.
 pub(super) fn left_after(played: &Played, coalesce: Duration, messages: usize) -> &'static str {
     let (code, _took) = run(played, async |service| {
         let metrics = Arc::clone(&service.metrics);

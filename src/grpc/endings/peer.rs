@@ -1,4 +1,4 @@
-//! A Bedrock in memory that writes the same bytes in different groups.
+//! Simulates a Bedrock in memory that writes the same bytes in different groups.
 
 use std::{io, time::Duration};
 
@@ -31,18 +31,18 @@ const END_HEADERS: u8 = 4;
 /// The pauses to draw from, in milliseconds.
 const PAUSES: [u64; 8] = [0, 0, 1, 5, 20, 40, 90, 400];
 
-/// What happens between two groups of bytes.
+/// The pause between two groups of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spacing {
-    /// No pause: the next group is available as soon as the previous one was read.
+    /// There is no pause: the next group is available as soon as the previous one was read.
     None,
-    /// Other tasks run in between.
+    /// Other tasks run before the next group.
     Yield,
-    /// A pause in which all other tasks become idle.
+    /// All other tasks become idle before the next group.
     Pause,
     /// A pause of this length.
     Long(Duration),
-    /// Pauses of different lengths, drawn from this seed.
+    /// Pauses of different lengths, drawn at random with this seed.
     Drawn(u64),
 }
 
@@ -54,7 +54,7 @@ enum Last {
     IsReset,
 }
 
-/// The bytes of a response in pieces: the head, each frame, the fault.
+/// The bytes of a response in pieces: the headers, each frame, the fault.
 pub(super) struct Script {
     http: Http,
     pieces: Vec<Bytes>,
@@ -85,7 +85,7 @@ impl Script {
             Fault::Reset => last = Last::IsReset,
             Fault::Silence => {}
             Fault::Garbage => {
-                // A chunk without a length, or padding that is longer than its frame.
+                // This is a chunk without a length, or padding that is longer than its frame.
                 pieces.push(match http {
                     Http::One => Bytes::from_static(b"zz\r\n"),
                     Http::Two => http2_frame(DATA, 8, STREAM, &[200, 0]),
@@ -114,8 +114,8 @@ impl Script {
         self.pieces.len()
     }
 
-    /// Combines the pieces into groups. `mask` has a bit for each gap, which is set if the gap
-    /// separates two groups.
+    /// Combines the pieces into groups. `mask` has one bit for each gap between pieces. If the bit
+    /// is set, the gap separates two groups.
     pub(super) fn grouped(&self, mask: u64, spacing: Spacing) -> Played {
         let mut groups: Vec<BytesMut> = Vec::new();
         for (index, piece) in self.pieces.iter().enumerate() {
@@ -186,7 +186,7 @@ impl Played {
     }
 }
 
-/// Reads a request to its end, and then everything that follows.
+/// Reads a request to its end, and then discards all further bytes.
 async fn read_http1(mut received: UnboundedReceiver<Bytes>, asked: oneshot::Sender<()>) {
     let mut read = BytesMut::new();
     let mut asked = Some(asked);
@@ -208,8 +208,8 @@ async fn read_http1(mut received: UnboundedReceiver<Bytes>, asked: oneshot::Send
     }
 }
 
-/// Acknowledges settings and pings, and reports the end of the request. Its weak sender does not
-/// keep the connection open.
+/// Acknowledges settings and pings, and reports the end of the request. Holds only a weak sender,
+/// which does not keep the connection open.
 async fn read_http2(
     mut received: UnboundedReceiver<Bytes>,
     acks: WeakUnboundedSender<io::Result<Bytes>>,
@@ -252,7 +252,8 @@ fn head(http: Http) -> Bytes {
     if http == Http::One {
         return Bytes::from_static(HEAD);
     }
-    // `:status: 200` is indexed; `content-type` is a name of the static table; the rest is literal.
+    // `:status: 200` is indexed, and the name `content-type` is in the static table. All other text
+    // is literal.
     let mut fields = BytesMut::from(&[0x88, 0x0f, 0x10][..]);
     let mut literal = |text: &str| {
         fields.put_u8(u8::try_from(text.len()).unwrap());

@@ -1,4 +1,4 @@
-//! The streams of the tests, as frames.
+//! Creates the streams of the tests, as frames.
 
 use std::{env, fs, path::Path};
 
@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 100 << 10;
 pub(super) struct Stream {
     pub(super) name: String,
     frames: Vec<Bytes>,
-    /// The number of frames up to `messageStop`.
+    /// The number of frames up to and including `messageStop`.
     complete_at: usize,
 }
 
@@ -50,7 +50,8 @@ impl Stream {
         }
     }
 
-    /// Returns the stream `messageStart`, a delta, its stop, `messageStop`, `metadata`.
+    /// Returns the stream `messageStart`, one delta, the end of its block, `messageStop`,
+    /// `metadata`.
     pub(super) fn short() -> Self {
         Self::of("short", &[START, TEXT, STOP, END, METADATA])
     }

@@ -1,5 +1,5 @@
-//! Selects the guardrail of `ApplyGuardrail`: the operator's, or the caller's where that is
-//! allowed.
+//! Selects the guardrail of `ApplyGuardrail`: the operator's guardrail, or the caller's if the
+//! operator allows it.
 
 use crate::{
     config::RequestPolicy,
@@ -14,7 +14,7 @@ const MISSING: &str = "is required: the gateway has no guardrail for this target
 /// Returns the guardrail to apply, with its identifier and version.
 ///
 /// # Errors
-/// Fails if the caller names another guardrail than the enforced one, or if there is none.
+/// Fails if the caller names another guardrail than the enforced one, or if no guardrail is set.
 pub(in crate::grpc) fn applied(
     policy: &RequestPolicy,
     request: &ApplyGuardrailRequest,

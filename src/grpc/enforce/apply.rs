@@ -7,7 +7,7 @@ use crate::{
 };
 
 impl Enforced<'_> {
-    /// Applies all rules to a request whose defaults are filled in.
+    /// Applies all rules to a request in which the defaults have been filled in.
     ///
     /// # Errors
     /// Returns all parts of the request that the operator does not allow.
@@ -18,7 +18,7 @@ impl Enforced<'_> {
         if let Some(guardrail) = self.policy.enforced_guardrail() {
             guardrail::write(guardrail, input);
         }
-        // Prompts of Prompt management have their own number, and Bedrock rejects any other.
+        // Prompts of Prompt management define this number, and Bedrock rejects any other.
         if let Some(ceiling) = self.policy.max_tokens
             && self.kind != ModelIdKind::Prompt
         {

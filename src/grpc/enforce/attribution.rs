@@ -1,5 +1,5 @@
-//! Enforces the operator's request metadata: a caller must not be able to charge its calls to
-//! another caller.
+//! Enforces the operator's request metadata, so that a caller cannot charge its calls to another
+//! caller.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -23,8 +23,8 @@ pub(in crate::grpc) struct Attribution {
 }
 
 impl Attribution {
-    /// Collects the pairs of the caller's settings, of a target, of the gateway and of the call's
-    /// metadata. If several have the same key, the first of them applies.
+    /// Collects the pairs of the caller's settings, of the target, of the gateway and of the call's
+    /// metadata. If several have the same key, the first one applies.
     pub(in crate::grpc) fn of(
         caller: Option<&BTreeMap<String, String>>,
         target: &BTreeMap<String, String>,
@@ -34,12 +34,11 @@ impl Attribution {
         let from_headers = gateway.from_headers.iter().filter_map(|(key, header)| {
             let mut values = call.get_all(header).iter();
             // If there are several values, at most one is from the proxy, and the gateway cannot
-            // tell which one.
+            // determine which one.
             let (Some(value), None) = (values.next(), values.next()) else {
                 return None;
             };
-            // An empty value would not describe the call, but would hide the value of a lower
-            // level.
+            // An empty value would not describe the call, so it is ignored.
             let value = value.to_str().ok()?;
             if value.trim().is_empty() || !is_value(value) {
                 return None;
@@ -64,9 +63,10 @@ impl Attribution {
         self.pairs.is_empty() && self.reserved.is_empty()
     }
 
-    /// Adds the pairs to the request. They replace the caller's pairs with the same keys. Keys that
-    /// differ only in case or in the spaces around them are the same: Bedrock would record both,
-    /// and a reader of its logs could take the caller's for the operator's.
+    /// Adds the pairs to the request. They replace the caller's pairs with the same keys. Keys are
+    /// treated as equal if they differ only in case or in surrounding spaces. Otherwise Bedrock
+    /// would record both pairs, and a reader of its logs could mistake the caller's pair for the
+    /// operator's.
     ///
     /// # Errors
     /// Fails if there are more pairs than Bedrock accepts.
@@ -96,8 +96,8 @@ impl Attribution {
     }
 }
 
-/// Returns the normal form of a key, which is the same for all its spellings. A key has only ASCII
-/// characters.
+/// Returns the normalized form of a key, which is equal for all spellings of the key. Keys contain
+/// only ASCII characters.
 fn normalized(key: &str) -> String {
     key.trim().to_ascii_lowercase()
 }

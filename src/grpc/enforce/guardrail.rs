@@ -1,4 +1,4 @@
-//! Enforces the operator's guardrail: a caller can neither replace, change nor bypass it.
+//! Enforces the operator's guardrail, so that a caller cannot replace, change or bypass it.
 
 use crate::{
     config::Guardrail,
@@ -10,7 +10,7 @@ use crate::{
 };
 
 const REPLACED: &str = "this gateway enforces a guardrail on this target; remove guardrail_config";
-/// If a request has marked blocks, a guardrail checks only these.
+/// If a request has marked blocks, a guardrail checks only those blocks.
 pub(super) const SELECTIVE: &str = "is not allowed: this gateway enforces a guardrail, which would check the marked blocks only; send the content unmarked";
 
 pub(super) fn check(guardrail: &Guardrail, input: &ConverseInput, out: &mut Violations) {
@@ -38,7 +38,7 @@ pub(super) fn write(guardrail: &Guardrail, input: &mut ConverseInput) {
     input.guardrail_config = Some(ours(guardrail, input));
 }
 
-/// Returns the operator's guardrail. The caller can only choose its trace, and only if the operator
+/// Returns the operator's guardrail. The caller can choose only the trace, and only if the operator
 /// does not set it.
 fn ours(guardrail: &Guardrail, input: &ConverseInput) -> GuardrailStreamConfiguration {
     let mut ours = configured(guardrail);
@@ -50,7 +50,7 @@ fn ours(guardrail: &Guardrail, input: &ConverseInput) -> GuardrailStreamConfigur
     ours
 }
 
-/// Returns whether each field is absent or equal to the operator's.
+/// Returns whether each field is absent or equal to the operator's value.
 fn agrees(theirs: &GuardrailStreamConfiguration, ours: &GuardrailStreamConfiguration) -> bool {
     // All fields are listed, so that the compiler reports a new one.
     let GuardrailStreamConfiguration {
@@ -69,7 +69,7 @@ fn agrees(theirs: &GuardrailStreamConfiguration, ours: &GuardrailStreamConfigura
         && number(*stream_processing_mode, ours.stream_processing_mode)
 }
 
-/// Returns the operator's guardrail in the form of a request.
+/// Returns the operator's guardrail as a field of a request.
 pub(in crate::grpc) fn configured(guardrail: &Guardrail) -> GuardrailStreamConfiguration {
     let trace = match guardrail.trace {
         Some("enabled") => GuardrailTrace::Enabled,

@@ -1,20 +1,20 @@
-//! Enforces the operator's settings on a request. They are applied last, and no caller can override
-//! them: neither with a field, nor with a raw member, nor with a native field of the model.
+//! Enforces the operator's settings on a request. They are applied last. A caller cannot override
+//! them with a field, a raw member or a native field of the model.
 //!
 //! | file | job |
 //! |---|---|
 //! | `apply` | applies all rules, in their order |
-//! | `applied` | the guardrail of `ApplyGuardrail` |
+//! | `applied` | selects the guardrail of `ApplyGuardrail` |
 //! | `attribution` | the operator's request metadata |
 //! | `guardrail` | the guardrail |
 //! | `tokens` | the maximum number of output tokens |
 //! | `tier` | the service tiers |
-//! | `s3` | the locations in Amazon S3, which Bedrock reads with the gateway's role |
-//! | `raw_json` | the same rules for raw members and the model's native fields |
-//! | `native` | the same rules for bodies in the model's own format |
+//! | `s3` | the locations in Amazon S3 that Bedrock reads with the gateway's role |
+//! | `raw_json` | the same rules, for raw members and the model's native fields |
+//! | `native` | the same rules, for bodies in the model's own format |
 //!
-//! Each rule first checks what the caller sent: no setting is silently ignored. Then the operator's
-//! value replaces the field.
+//! Each rule first checks what the caller sent, so that no setting of the caller is silently
+//! ignored. Then the operator's value replaces the field.
 
 mod applied;
 mod apply;
@@ -34,8 +34,9 @@ pub(super) use tokens::is_name as is_tokens;
 
 use crate::{aws::ModelIdKind, config::RequestPolicy};
 
-/// Enforces a maximum number of output tokens, and no other setting, in a body whose format has the
-/// maximum at this path; an empty path is a format without one. `None`: the body is refused.
+/// Enforces a maximum number of output tokens in a body, and no other setting. `path` is the
+/// position of that number in the body. It is empty for a format without such a number. Returns
+/// `None` if the body is refused.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn enforced_body(
     path: &'static [&'static str],

@@ -1,8 +1,9 @@
-//! Enforces the same rules in bodies in the model's own format: S3 locations anywhere, guardrail
-//! tags, service tiers, and the maximum number of output tokens where the model's format has it.
+//! Enforces the same rules in bodies in the model's own format. They apply to S3 locations anywhere
+//! in the body, guardrail tags, service tiers and, if the format has it, the maximum number of
+//! output tokens.
 //!
-//! A body that the gateway cannot read, or whose format it does not know, is refused if a setting
-//! would have to be applied to it.
+//! If a setting would have to be applied to a body, but the gateway cannot parse the body or does
+//! not support its format, the body is refused.
 
 use std::borrow::Cow;
 
@@ -20,13 +21,14 @@ use crate::{
     validate::{Shown, Violations},
 };
 
-/// The members of known formats that hold content and definitions of tools, not parameters.
+/// The members of known formats that contain content and tool definitions. Their values are not
+/// parameters.
 const CONTENT: [&str; 4] = ["messages", "system", "toolConfig", "tools"];
 
-/// Names of the number of images that a call makes, in the form of [`visit_json::plain`].
+/// The names of parameters for the number of images, as [`visit_json::plain`] writes them.
 const IMAGES: [&str; 4] = ["numberofimages", "numimages", "samples", "n"];
 
-/// A body that complies with what the operator enforces.
+/// A body that complies with the operator's settings.
 #[derive(Debug)]
 pub(in crate::grpc) struct NativeBody<'b> {
     pub(in crate::grpc) json: Cow<'b, str>,
@@ -34,19 +36,19 @@ pub(in crate::grpc) struct NativeBody<'b> {
     pub(in crate::grpc) max_tokens: Option<u64>,
 }
 
-/// What is known of the models that may be called.
+/// The facts about the models that may be called.
 pub(in crate::grpc) struct NativeModels<'a> {
-    /// The format that all of them have. `None`: not known, or not the same.
+    /// The format, if it is known and the same for all models.
     pub(in crate::grpc) format: Option<NativeFormat>,
-    /// The model ID for messages.
+    /// The model ID for error messages.
     pub(in crate::grpc) model_id: &'a str,
-    /// Whether a limit on money applies to the call.
+    /// Whether a cost limit applies to the call.
     pub(in crate::grpc) counts_money: bool,
 }
 
 impl Enforced<'_> {
-    /// Applies all rules to the settings of a request that are headers in HTTP. Only these fields
-    /// of `settings` are set.
+    /// Applies all rules to the settings of a request that HTTP carries in headers. Only the fields
+    /// of these settings are set in `settings`.
     ///
     /// # Errors
     /// Returns all settings that the operator does not allow.
@@ -67,8 +69,8 @@ impl Enforced<'_> {
     /// Applies all rules to a body.
     ///
     /// # Errors
-    /// Fails if the body has something that the operator does not allow, or if a setting cannot be
-    /// applied to it.
+    /// Fails if the body contains anything that the operator does not allow, or if a setting cannot
+    /// be applied to it.
     pub(in crate::grpc) fn apply_to_body<'b>(
         &self,
         models: &NativeModels<'_>,
@@ -168,7 +170,7 @@ impl Enforced<'_> {
             reader.peek()?;
             let start = reader.offset();
             let text = reader.skip()?;
-            // The names are compared as Bedrock's models compare them: exactly, unescaped.
+            // Names are compared exactly and unescaped, as Bedrock's models compare them.
             let in_fields = !CONTENT.contains(&name.as_ref());
             places.visit(&name, text, &name, out, |name, leaf, out| {
                 value(in_fields, name, leaf, out);
@@ -215,20 +217,20 @@ fn refused(message: String) -> Failure {
     Failure::new(Reason::BodyNotEnforceable, message)
 }
 
-/// The maximum number of violations whose place in the body is looked up. Each takes another pass
-/// over a member.
+/// The maximum number of violations whose position in the body is looked up. Each lookup takes
+/// another pass over a member.
 const MAX_PLACES: usize = 4;
 
-/// The places of violations in a body.
+/// The positions of violations in a body.
 #[derive(Debug, Default)]
 struct Places {
-    /// The position in the list of violations, and the JSON Pointer.
+    /// The index in the list of violations, and the JSON Pointer.
     found: Vec<(usize, String)>,
 }
 
 impl Places {
-    /// Visits the values of a member, and records where a violation is added. The pointer of the
-    /// body as a whole is empty.
+    /// Visits the values of a member, and records the positions of violations that `value` adds.
+    /// The pointer of the whole body is empty.
     fn visit(
         &mut self,
         member: &str,
@@ -253,7 +255,7 @@ impl Places {
         });
     }
 
-    /// Adds the places to the descriptions of violations.
+    /// Adds the positions to the descriptions of violations.
     fn name(self, mut violations: Vec<Violation>) -> Vec<Violation> {
         for (at, pointer) in self.found {
             if let Some(violation) = violations.get_mut(at)
@@ -266,30 +268,31 @@ impl Places {
     }
 }
 
-/// Where a member can be added.
+/// The position at which a member can be added.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Place {
     /// The offset after the opening brace of the object.
     at: usize,
-    /// How many steps of the path lead to the object.
+    /// The number of steps of the path that lead to the object.
     depth: usize,
     is_empty: bool,
 }
 
-/// What a body has at the path of its maximum number of output tokens.
+/// The value at the path of the maximum number of output tokens in a body.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Found {
     Absent(Place),
-    /// A whole number of at least 1. The rules have already compared it with the maximum.
+    /// A whole number of at least 1. The rules have already compared it with the operator's
+    /// maximum.
     Number(u64),
-    /// The path exists twice: models differ in which one they use.
+    /// The path exists twice. Models differ in which value they use.
     Twice,
     /// Another value, such as null. A model may treat it as absent.
     Other,
 }
 
 impl Found {
-    /// Combines the result with that of a further member of the same name.
+    /// Combines this result with that of another member of the same name.
     fn then(self, next: Self) -> Self {
         match self {
             Self::Absent(Place { depth: 0, .. }) => next,
@@ -305,7 +308,7 @@ impl Found {
     }
 }
 
-/// Finds the rest of the path in a value, whose text begins at this offset of the body.
+/// Finds the remaining path in a value. `start` is the offset of the value's text in the body.
 fn find(text: &str, start: usize, path: &[&str], depth: usize) -> Result<Found, Syntax> {
     let mut reader = Reader::with_limit(text, MAX_DEPTH);
     let kind = reader.peek()?;
@@ -342,7 +345,7 @@ fn find(text: &str, start: usize, path: &[&str], depth: usize) -> Result<Found, 
     })))
 }
 
-/// Returns a body with the maximum added. The other bytes stay the same.
+/// Returns a body with the maximum added. All other bytes are unchanged.
 fn insert(json: &str, place: Place, path: &[&str], ceiling: u64) -> String {
     let rest = path.get(place.depth..).unwrap_or_default();
     let mut member = String::new();
@@ -372,7 +375,7 @@ mod tests {
     const MESSAGES: NativeFormat = NativeFormat::Text(&["max_tokens"]);
     const TITAN: NativeFormat = NativeFormat::Text(&["textGenerationConfig", "maxTokenCount"]);
 
-    /// Returns the body that is sent, or the reason and message of the refusal.
+    /// Returns the body that is sent. If it is refused, returns the reason and the message.
     fn applied(format: Option<NativeFormat>, body: &[u8]) -> Result<String, String> {
         let policy = RequestPolicy {
             max_tokens: Some(50),
@@ -404,7 +407,7 @@ mod tests {
                 r#" {"max_tokens":50, "a" : 1 }"#,
             ),
             (MESSAGES, r#"{"max_tokens":50}"#, r#"{"max_tokens":50}"#),
-            // A number in a tool's input is content.
+            // A number in the input of a tool is content, not a parameter.
             (
                 MESSAGES,
                 r#"{"messages":[{"max_tokens":900}],"max_tokens":1}"#,

@@ -1,6 +1,5 @@
-//! Enforces the same rules in JSON that callers write themselves: raw members, which can be
-//! anywhere in the body, and native fields of the model, which can have the same meaning as a field
-//! of Bedrock.
+//! Enforces the same rules in JSON that callers write: raw members, which can be anywhere in the
+//! body, and native fields of the model, which can have the same meaning as fields of Bedrock.
 
 use super::{Enforced, guardrail, s3, tier, tokens};
 use crate::{
@@ -10,7 +9,7 @@ use crate::{
     validate::Violations,
 };
 
-/// `additionalModelRequestFields`, in the form of [`visit_json::plain`].
+/// `additionalModelRequestFields`, as [`visit_json::plain`] writes it.
 const FIELDS: &str = "additionalmodelrequestfields";
 
 pub(super) fn check(
@@ -70,7 +69,7 @@ impl Rules<'_> {
         });
     }
 
-    /// Returns why no raw member may be at this position. `None` if one may be.
+    /// Returns why raw members are not allowed at this position. `None` if they are allowed.
     fn reserved(&self, first: &str, second: Option<&String>) -> Option<&'static str> {
         let policy = self.enforced.policy;
         match first {
@@ -95,8 +94,8 @@ impl Rules<'_> {
         }
     }
 
-    /// Checks a value. `name` is the name of its member, in the form of [`visit_json::plain`].
-    /// `in_fields`: whether it can be a parameter of the model.
+    /// Checks a value. `name` is the name of its member, as [`visit_json::plain`] writes it.
+    /// `in_fields` is true if the value can be a parameter of the model.
     pub(super) fn value(&self, in_fields: bool, name: &str, leaf: Leaf<'_>, out: &mut Violations) {
         let policy = self.enforced.policy;
         if let Leaf::Text(text) = leaf

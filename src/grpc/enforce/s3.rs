@@ -1,5 +1,5 @@
-//! Restricts the objects in Amazon S3 that requests can name. Bedrock reads them with the gateway's
-//! role.
+//! Restricts the objects in Amazon S3 that requests can name, because Bedrock reads them with the
+//! gateway's role.
 
 use crate::{
     config::s3::S3Locations,
@@ -12,7 +12,7 @@ use crate::{
 
 /// Returns whether a text names an object in S3, in any spelling that Bedrock might accept.
 pub(super) fn is_location(text: &str) -> bool {
-    // Also skips quotes, brackets and characters that are not visible.
+    // This also skips quotes, brackets and invisible characters.
     let text = text.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
     let scheme = text.split("://").next().unwrap_or_default();
     let has_scheme = scheme.len() < text.len()

@@ -1,4 +1,4 @@
-//! Restricts the service tiers that requests can ask for.
+//! Restricts the service tiers that requests can select.
 
 use crate::{
     config::ServiceTier,
@@ -15,7 +15,7 @@ const fn number(tier: ServiceTier) -> ServiceTierType {
     }
 }
 
-/// A caller's list and a target's can have no tier in common.
+/// The violation if the caller's list and the target's list have no tier in common.
 const NONE: &str = "no service tier is allowed for this caller on this target; use another target";
 
 pub(super) fn refusal(tiers: &[ServiceTier]) -> String {
@@ -30,7 +30,8 @@ pub(super) fn refusal(tiers: &[ServiceTier]) -> String {
 }
 
 pub(super) fn check(tiers: &[ServiceTier], input: &ConverseInput, out: &mut Violations) {
-    // Without a tier, Bedrock would use its default tier, which is not allowed either.
+    // If the request named no tier, Bedrock would use its default tier, which is not allowed
+    // either.
     if tiers.is_empty() {
         out.add_at("service_tier", NONE);
         return;
@@ -44,8 +45,8 @@ pub(super) fn check(tiers: &[ServiceTier], input: &ConverseInput, out: &mut Viol
     }
 }
 
-/// Sets the tier of a request that names none. Without a tier, Bedrock would use its default tier.
-/// If that one is not allowed, the preferred one is set.
+/// Sets the preferred tier in a request that names none, if the default tier is not allowed.
+/// Otherwise Bedrock would use its default tier.
 pub(super) fn write(tiers: &[ServiceTier], input: &mut ConverseInput) {
     if input.service_tier.is_some() || tiers.contains(&ServiceTier::Default) {
         return;

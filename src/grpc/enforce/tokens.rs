@@ -2,8 +2,8 @@
 
 use crate::{pb::ConverseInput, validate::Violations};
 
-/// Names of the maximum number of output tokens in models' native fields that do not have `token`
-/// in them. All names here are in lower case and without separators.
+/// Names of native fields for the maximum number of output tokens that do not contain `token`. All
+/// names in this file are in lower case and without separators.
 const NAMES: [&str; 11] = [
     "numpredict",
     "npredict",
@@ -17,12 +17,12 @@ const NAMES: [&str; 11] = [
     "maxcompletionlength",
     "maxdecodelength",
 ];
-/// Words in the names of native fields that limit or extend the output in tokens. The budget for
-/// thinking is a part of the output.
+/// Words in the names of native fields that limit or extend the number of output tokens. The budget
+/// for thinking is included, because thinking is a part of the output.
 const OF_OUTPUT: [&str; 10] = [
     "max", "budget", "limit", "count", "predict", "generat", "complet", "output", "new", "num",
 ];
-/// Words in the names of native fields that count tokens other than those of the output.
+/// Words in the names of native fields that count tokens other than output tokens.
 const NOT_OF_OUTPUT: [&str; 4] = ["input", "prompt", "context", "tokenid"];
 
 /// Names of native fields for the number of answers to one request.
@@ -39,7 +39,7 @@ const ANSWERS: [&str; 10] = [
     "numoutputs",
 ];
 
-/// Returns whether a member is a number of output tokens, as models name it: `max_tokens`,
+/// Returns whether the name of a member means a number of output tokens: `max_tokens`,
 /// `maxTokenCount`, `budget_tokens`, `num_predict`. `name` is in lower case and without separators.
 pub(in crate::grpc) fn is_name(name: &str) -> bool {
     let has = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
@@ -47,7 +47,8 @@ pub(in crate::grpc) fn is_name(name: &str) -> bool {
     NAMES.contains(&name) || of_output()
 }
 
-/// Returns whether a member is a number of answers. `name` is in lower case and without separators.
+/// Returns whether the name of a member means a number of answers. `name` is in lower case and
+/// without separators.
 pub(super) fn is_answers(name: &str) -> bool {
     ANSWERS.contains(&name)
 }
@@ -75,8 +76,8 @@ pub(super) fn check(ceiling: i32, input: &ConverseInput, out: &mut Violations) {
     }
 }
 
-/// Sets the maximum in a request that has no number of tokens. Without it, the model's maximum
-/// would apply.
+/// Sets the maximum in a request that sets no number of tokens. Otherwise the model's maximum would
+/// apply.
 pub(super) fn write(ceiling: i32, input: &mut ConverseInput) {
     let config = input.inference_config.get_or_insert_default();
     let asked = config.max_tokens.unwrap_or(ceiling);

@@ -1,8 +1,8 @@
-//! Admits calls that call Bedrock: limits how many may be open at once in this process.
+//! Admits calls that make calls to Bedrock: limits how many may be open at once in this process.
 //!
-//! A call gets a slot before its message is read, and holds it until the response's body has ended.
-//! The limits of tonic and tower release theirs with the response's head, so they do not limit
-//! streams.
+//! A call gets a slot before its message is read, and holds the slot until the response's body has
+//! ended. The limits of tonic and tower release a slot when the response headers are sent, so they
+//! do not limit streams.
 
 use std::{
     pin::Pin,
@@ -27,7 +27,7 @@ use crate::{
     telemetry::{Metrics, metrics::LimitedResource},
 };
 
-/// The slots of a process. Cheap to clone; all clones share them.
+/// The slots of a process. Cheap to clone. All clones share the slots.
 #[derive(Clone, Debug)]
 pub struct Admission {
     places: Shares,
@@ -35,7 +35,7 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// Creates slots for this many calls of models, and for this many other calls that stay open.
+    /// Creates slots for this many calls to models, and for this many other calls that stay open.
     pub fn new(places: usize, watches: usize, metrics: &Metrics) -> Self {
         let what = LimitedResource { what: "watches" };
         let refused_watches = metrics.limited.get_or_create_owned(&what);
@@ -56,8 +56,8 @@ impl Admission {
         self.watches.clone()
     }
 
-    /// Takes a slot and records it in the request. Until the request's message is complete, another
-    /// client that holds fewer slots can get the slot.
+    /// Takes a slot and records it in the request. Until the request's message is complete, the
+    /// slot can be given to another client that holds fewer slots.
     fn enter<B>(&self, request: &mut Request<B>) -> Result<Option<Arc<Share>>, Status> {
         if !calls_bedrock(request.uri().path()) {
             return Ok(None);
@@ -169,14 +169,15 @@ where
             }
             AdmissionFutureProjection::Refused { response } => match response.take() {
                 Some(response) => Poll::Ready(Ok(response)),
-                // Only a future that is polled after its end gets here.
+                // This is reached only if the future is polled after it has ended.
                 None => Poll::Pending,
             },
         }
     }
 }
 
-/// A response body that holds the slot of its call, with the watchdog that limits for how long.
+/// A response body that holds the slot of its call, and the watchdog that ends the call if the
+/// client does not read.
 struct AdmittedBody {
     inner: Body,
     _place: Option<Arc<Share>>,

@@ -1,4 +1,4 @@
-//! Catches panics: a panic ends only its own call, with INTERNAL.
+//! Catches panics, so that a panic ends only its own call, with INTERNAL.
 //!
 //! Without this layer, hyper would reset the stream, and clients would see CANCELLED.
 
@@ -126,7 +126,8 @@ impl HttpBody for CatchPanicBody {
                 this.panicked = true;
                 let status = told(&*panic, Phase::MidStream, this.context.as_ref());
                 let mut trailers = HeaderMap::new();
-                // Fails only for metadata that is not a valid header, and the table's is valid.
+                // This fails only for invalid header values, and the status table has only valid
+                // ones.
                 let _written = status.add_header(&mut trailers);
                 Poll::Ready(Some(Ok(Frame::trailers(trailers))))
             }
@@ -142,7 +143,7 @@ impl HttpBody for CatchPanicBody {
     }
 }
 
-/// Logs a panic, and returns its status. The caller does not get the details.
+/// Logs a panic, and returns its status. The status does not contain the details.
 fn told(panic: &(dyn Any + Send), phase: Phase, context: Option<&CallContext>) -> Status {
     let request_id = context.map_or("", |context| context.request_id.as_ref());
     let trace = context.map(|context| &context.trace);

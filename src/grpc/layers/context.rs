@@ -1,4 +1,4 @@
-//! Records the call context (time of arrival, request ID, timeout), and returns the request ID in
+//! Creates the context of a call (time of arrival, request ID, timeout), and adds the request ID to
 //! the response.
 
 use std::{

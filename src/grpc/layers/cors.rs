@@ -11,8 +11,8 @@ use crate::grpc::context::{CallContext, REQUEST_ID};
 /// How long a browser may cache the response to a preflight request.
 const MAX_AGE: Duration = Duration::from_secs(3_600);
 
-/// Allows the origins of the call's configuration. Without any, pages of other origins can't make
-/// calls.
+/// Allows the origins that are configured for the call's generation. If none is configured, pages
+/// of other origins cannot make calls.
 pub(super) fn layer() -> CorsLayer {
     let allowed = AllowOrigin::predicate(|origin, request| {
         let context = request.extensions.get::<CallContext>();
@@ -22,13 +22,13 @@ pub(super) fn layer() -> CorsLayer {
         .allow_origin(allowed)
         .allow_methods([Method::POST])
         .allow_headers(AllowHeaders::mirror_request())
-        // The headers that a client needs from an error or a trailers-only response.
+        // A client needs these headers to read an error or a trailers-only response.
         .expose_headers(exposed())
         .max_age(MAX_AGE)
 }
 
 /// Returns the headers that pages may read: those of an error or a trailers-only response, and
-/// those of their limits.
+/// those of the caller's limits.
 fn exposed() -> Vec<HeaderName> {
     let of_grpc = [
         HeaderName::from_static("grpc-status"),

@@ -1,10 +1,10 @@
-//! Rejects requests that a web page can make a browser send without permission.
+//! Rejects requests that a web page can make a browser send without the gateway's permission.
 //!
 //! A browser sends a preflight request (CORS) before a page may send a request with gRPC's content
 //! types. It sends none before a "simple" request, such as a POST of `text/plain`: the page cannot
-//! read the response, but the request has been executed. So requests with any other content type
+//! read the response, but the request would be executed. So requests with any other content type
 //! get 415, and requests from an origin that is not in `cors.allowed_origins` get 403, before a
-//! service sees them. gRPC in another format than protobuf gets UNIMPLEMENTED.
+//! service receives them. gRPC in a format other than protobuf gets UNIMPLEMENTED.
 
 use std::{
     future::{Ready, ready},
@@ -22,10 +22,10 @@ use crate::{
     grpc::{Origins, context::CallContext, status},
 };
 
-/// Marks a request from a page of the gateway itself, whose origin is allowed in addition to the
-/// configured ones.
+/// Marks a request from a page that the gateway itself serves. Its origin is allowed in addition to
+/// the configured ones.
 ///
-/// [`allow_own_origin`] puts this into the request's extensions.
+/// [`allow_own_origin`] puts this marker into the request's extensions.
 #[derive(Clone, Copy, Debug)]
 struct OwnOrigin;
 
@@ -56,7 +56,7 @@ fn is_own_origin<B>(request: &Request<B>) -> bool {
     }
 }
 
-/// Returns the value of a header. `None` unless it occurs exactly once.
+/// Returns the value of a header. `None` unless the header occurs exactly once.
 fn single(headers: &HeaderMap, name: header::HeaderName) -> Option<&HeaderValue> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -101,10 +101,11 @@ where
     }
 }
 
-/// Returns the response to a request that must not reach a service. `None` if it may.
+/// Returns the response to a request that must not reach a service. `None` if the request is
+/// allowed.
 fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
-    // Neither method has a request message, and no service supports them: the services return the
-    // error.
+    // GET and HEAD requests contain no message, and no service supports them. The services return
+    // the error.
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return None;
     }
@@ -130,19 +131,19 @@ fn is_origin_allowed<B>(request: &Request<B>) -> bool {
         return single(headers, header::ORIGIN)
             .is_some_and(|origin| origins.is_some_and(|origins| origins.admit(origin)));
     }
-    // Browsers that send no origin still report whether the page belongs to another site.
+    // Browsers that do not send an origin still report whether the page belongs to another site.
     headers
         .get_all("sec-fetch-site")
         .iter()
         .all(|site| matches!(site.as_bytes(), b"same-origin" | b"none"))
 }
 
-/// What a content type says about the messages.
+/// The message format that a content type declares.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Format {
-    /// Protobuf in gRPC or gRPC-Web.
+    /// Protobuf, in gRPC or gRPC-Web.
     Protobuf,
-    /// Another format in gRPC or gRPC-Web, such as `application/grpc+json`.
+    /// Another format, in gRPC or gRPC-Web, such as `application/grpc+json`.
     Other,
     /// Not gRPC.
     NotGrpc,
@@ -172,8 +173,8 @@ fn format(headers: &HeaderMap) -> Format {
     }
 }
 
-/// Returns the status for messages in another format than protobuf. They would be decoded as
-/// protobuf otherwise.
+/// Returns the status for messages in a format other than protobuf. Without this check, they would
+/// be decoded as protobuf.
 fn unknown_format<B>(request: &Request<B>) -> Response<Body> {
     let failure = Failure::new(
         Reason::Unimplemented,
@@ -198,7 +199,7 @@ fn unsupported_media_type() -> Response<Body> {
     response
 }
 
-/// Returns HTTP 403, with the status that gRPC clients read.
+/// Returns HTTP 403 with a status that gRPC clients can read.
 fn forbidden<B>(request: &Request<B>) -> Response<Body> {
     let failure = Failure::new(
         Reason::OriginNotAllowed,

@@ -1,4 +1,4 @@
-//! Identifies the caller before the message is read. Rejects calls that need an identity and have
+//! Identifies the caller before the message is read. Rejects calls that need an identity but have
 //! none.
 
 use std::{
@@ -95,8 +95,8 @@ where
             }
             GateDecision::Refuse(refused) => IdentityFuture::refused(&request, &refused.failure()),
             GateDecision::Later(verdict) => {
-                // Only the original service was polled until it was ready. So it makes the call,
-                // and its clone replaces it.
+                // Only the original service has been polled until it was ready. So it makes the
+                // call, and a clone takes its place for later calls.
                 let clone = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, clone);
                 IdentityFuture::Verifying {
@@ -140,8 +140,8 @@ fn identify<B>(
     context.record.clone()
 }
 
-/// Checks whether the caller may use the method. Calls that lead to calls to Bedrock are checked
-/// later, where they are also counted.
+/// Checks whether the caller may use the method. Calls to Bedrock are checked later, where they are
+/// also counted.
 fn permitted<B>(request: &Request<B>) -> Result<(), Failure> {
     let path = request.uri().path();
     if calls_bedrock(path) {
@@ -206,7 +206,7 @@ where
                 IdentityFutureProjection::Refused { response } => {
                     return match response.take() {
                         Some(response) => Poll::Ready(Ok(response)),
-                        // Reached only if a completed future is polled again.
+                        // This is reached only if the future is polled after it has ended.
                         None => Poll::Pending,
                     };
                 }
@@ -232,7 +232,7 @@ where
                                 Err(failure) => Self::refused(&request, &failure),
                             }
                         }
-                        // `settle` never waits.
+                        // This does not happen, because `settle` never waits.
                         GateDecision::Later(_) => return Poll::Pending,
                     }
                 }

@@ -1,5 +1,5 @@
-//! All layers that a call passes, in one list. The first one is the outermost. Each has a comment
-//! that explains its position.
+//! Lists all layers that a call passes. The first layer is the outermost one. A comment at each
+//! layer explains its position.
 
 mod admission;
 mod catch_panic;
@@ -25,10 +25,10 @@ use crate::{access::Gate, grpc::Generations, telemetry::UsageRecords};
 pub use admission::Admission;
 pub use cross_site::allow_own_origin;
 
-/// A whole gRPC server, without its connections.
+/// A gRPC service with all layers. It does not accept connections.
 pub type Stack = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
 
-/// Puts the layers around services. [`super::server`] passes the gateway's own services; tests pass
+/// Puts the layers around services. [`super::server`] passes the gateway's own services. Tests pass
 /// services that misbehave.
 pub fn stack(
     routes: Routes,
@@ -38,28 +38,32 @@ pub fn stack(
     cut: CancellationToken,
 ) -> Stack {
     let service = ServiceBuilder::new()
-        // First, so that the time limits of a call begin when it arrives, every response carries
-        // the request ID, and all layers see the same generation of the configuration.
+        // This layer is first, so that the time limits of a call begin when it arrives, every
+        // response has the request ID, and all layers use the same generation of the configuration.
         .layer(context::ContextLayer { generations })
-        // Browsers send preflight requests before they make calls; these must not reach gRPC.
+        // Browsers send preflight requests before they make calls. These requests must not reach
+        // gRPC.
         .layer(cors::layer())
-        // Before anything is read: a request that a page may not send must not be executed.
+        // A request that a page may not send must not be executed, so this layer runs before
+        // anything is read.
         .layer(cross_site::CrossSiteLayer)
         // All layers below handle only gRPC.
         .layer(GrpcWebLayer::new())
-        // Inside of gRPC-Web, which turns the trailers of a caught panic into a body.
+        // This layer is inside of gRPC-Web, which converts the trailers of a caught panic to a part
+        // of the body.
         .layer(catch_panic::CatchPanicLayer)
-        // Before the message is read, and before admission, which is fair between callers.
+        // The caller is identified before the message is read, and before admission, which is fair
+        // between callers.
         .layer(identity::IdentityLayer { gate, records })
-        // Limits the calls that admission does not limit.
+        // This layer limits the calls that admission does not limit.
         .layer(non_inference::NonInferenceLayer {
             watches: admission.watches(),
         })
-        // Before the message is read, so that overload costs nothing.
+        // Admission runs before the message is read, so that refused calls cost almost nothing.
         .layer(admission)
-        // A client may never complete its message.
+        // This layer ends calls whose client never completes its message.
         .layer(receive_deadline::ReceiveDeadlineLayer { cut })
-        // Next to the services, because it rewrites the errors of their decoders.
+        // This layer is next to the services, because it rewrites the errors of their decoders.
         .layer(tonic_errors::TonicErrorsLayer)
         .service(routes);
     BoxCloneSyncService::new(

@@ -1,9 +1,9 @@
-//! Limits calls of other services than inference: health, reflection, targets. They are small and
-//! must work when all slots are taken, so they have separate limits.
+//! Limits calls that make no calls to Bedrock: health, reflection, targets. They are small and must
+//! work when all slots are taken, so they have separate limits.
 //!
-//! Calls that stay open (health watches, reflection) have slots that clients share. They end when
-//! their connection should end; otherwise they would keep it open without limit. All other calls
-//! must send their whole request within the idle limit.
+//! Calls that stay open (health watches, reflection) use separate slots, which clients share. They
+//! end when their connection should end, because otherwise they would keep it open without limit.
+//! For all other calls, the whole request must arrive within the idle limit.
 
 use std::{
     pin::Pin,
@@ -29,7 +29,7 @@ use crate::{
     grpc::{context::CallContext, status},
 };
 
-/// The methods whose calls stay open as long as the client likes.
+/// The methods whose calls stay open until the client ends them.
 const STAYS_OPEN: [&str; 2] = ["/Watch", "/ServerReflectionInfo"];
 
 #[derive(Clone, Debug)]
@@ -114,7 +114,7 @@ where
                 },
             };
         }
-        // Without a context, as in tests of this layer alone, the default applies.
+        // If there is no context, as in tests of this layer alone, the default applies.
         let context = request.extensions().get::<CallContext>();
         let limit = context.map_or_else(
             || Limits::default().receive_idle,
@@ -166,7 +166,7 @@ where
             }
             NonInferenceFutureProjection::Refused { response } => match response.take() {
                 Some(response) => Poll::Ready(Ok(response)),
-                // Only a future that is polled after its end gets here.
+                // This is reached only if the future is polled after it has ended.
                 None => Poll::Pending,
             },
         }
@@ -207,8 +207,8 @@ impl HttpBody for QuickBody {
     }
 }
 
-/// A response body that holds a slot. It ends when its connection should end, or when another
-/// client gets the slot.
+/// A response body that holds a slot. It ends when its connection should end, or when its slot is
+/// given to another client.
 struct WatchBody {
     inner: Body,
     _place: Share,
@@ -262,7 +262,7 @@ impl HttpBody for WatchBody {
         )
         .in_phase(Phase::MidStream);
         let mut trailers = HeaderMap::new();
-        // Fails only for metadata that is not a valid header, and the table's is valid.
+        // This fails only for invalid header values, and the status table has only valid ones.
         let _written = status::status(&failure, &[], &this.request_id).add_header(&mut trailers);
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }

@@ -1,5 +1,5 @@
-//! Reports the limits of a caller in `x-ratelimit-*` metadata: after the reservation in the
-//! headers, after the settlement in the trailers.
+//! Reports the limits of a caller in `x-ratelimit-*` metadata. The headers contain the state after
+//! the reservation, the trailers the state after the settlement.
 
 use std::{
     pin::Pin,
@@ -30,7 +30,7 @@ pub(super) const TOKENS: Names = [
     HeaderName::from_static("x-ratelimit-remaining-tokens"),
     HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
-/// Money, in 1e-9 US dollars.
+/// The headers for cost limits, in 1e-9 US dollars.
 pub(super) const MONEY: Names = [
     HeaderName::from_static("x-ratelimit-limit-nano-usd"),
     HeaderName::from_static("x-ratelimit-remaining-nano-usd"),

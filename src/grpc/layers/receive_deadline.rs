@@ -1,8 +1,8 @@
-//! Ends calls that never reach their service, because the client sends the message too slowly or
-//! not at all.
+//! Ends calls that never reach their service because the client sends the message too slowly or not
+//! at all.
 //!
-//! Once a service has the call, the service itself enforces the deadline and the end of a drain,
-//! with more details in its errors. This layer acts only before that.
+//! When a service has received the call, the service itself enforces the deadline and the end of a
+//! drain, with more details in its errors. This layer acts only before that.
 
 use std::{
     pin::Pin,
@@ -24,7 +24,7 @@ use crate::{
     grpc::{context::CallContext, status},
 };
 
-/// How much later than the service this layer acts.
+/// The delay of this layer, so that the service can act first.
 const GRACE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ where
         if let Poll::Ready(response) = this.inner.poll(cx) {
             return Poll::Ready(response);
         }
-        // The service was polled before, so it had the chance to report the same.
+        // The service was polled before this, so it could have reported the deadline itself.
         let is_over = this
             .over
             .as_pin_mut()

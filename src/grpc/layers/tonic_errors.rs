@@ -1,9 +1,9 @@
-//! Rewrites the errors of tonic itself: an unknown method, an unknown encoding, undecodable bytes,
-//! a message that is too large.
+//! Rewrites the errors that tonic itself returns: an unknown method, an unknown encoding,
+//! undecodable bytes, or a message that is too large.
 //!
-//! tonic returns these errors without details. For a message that is too large it returns
-//! OUT_OF_RANGE or, if the message grew by decompression, RESOURCE_EXHAUSTED, which is gRPC's
-//! convention. This layer gives them the form of all other errors.
+//! tonic returns these errors without details. For a message that is too large, it returns
+//! OUT_OF_RANGE or, if the message became too large by decompression, RESOURCE_EXHAUSTED, which is
+//! gRPC's convention. This layer gives these errors the same details as all other errors.
 
 use std::{
     pin::Pin,
@@ -21,7 +21,7 @@ use crate::{
     grpc::{context::CallContext, status},
 };
 
-/// The prefix of the paths of the gateway's own services.
+/// The prefix of the paths of the gateway's services.
 const OURS: &str = "/bedrock.";
 
 #[derive(Clone, Copy, Debug)]
@@ -90,15 +90,16 @@ where
             let status = status::status(&failure, &[], request_id);
             let headers = response.headers_mut();
             headers.remove("grpc-message");
-            // Fails only for metadata that is not a valid header, and the table's is valid.
+            // This fails only for invalid header values, and the status table has only valid ones.
             let _written = status.add_header(headers);
         }
         Poll::Ready(Ok(response))
     }
 }
 
-/// Returns the failure for an error of tonic. `None` for other responses. The gateway itself never
-/// returns OUT_OF_RANGE, and returns all other errors with details.
+/// Returns the failure for an error of tonic. `None` for all other responses. They can be
+/// distinguished because the gateway itself never returns OUT_OF_RANGE, and returns all other
+/// errors with details.
 fn refused(headers: &HeaderMap, path: &str) -> Option<Failure> {
     let code = Code::from_bytes(headers.get("grpc-status")?.as_bytes());
     if code != Code::OutOfRange && headers.contains_key("grpc-status-details-bin") {
@@ -123,7 +124,7 @@ fn refused(headers: &HeaderMap, path: &str) -> Option<Failure> {
                 told => told,
             },
         ),
-        // Errors of other services stay unchanged.
+        // Errors of other services are not changed.
         Code::Internal if path.starts_with(OURS) => Failure::new(
             Reason::MessageUnreadable,
             format!("the request's message cannot be decoded: {}", told()),

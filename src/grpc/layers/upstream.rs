@@ -1,4 +1,4 @@
-//! Decides which calls make calls to Bedrock. Admission limits these. All others (health,
+//! Decides which calls make calls to Bedrock. Admission limits these calls. All others (health,
 //! reflection, targets) are small, and must work when all slots are taken.
 
 /// The paths of the services whose calls make calls to Bedrock.

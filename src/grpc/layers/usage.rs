@@ -1,5 +1,5 @@
-//! Completes the usage record of a call with the status that its client receives. Services do not
-//! report all calls, for example not those that a layer refused.
+//! Completes the usage record of a call with the status that its client receives. This is necessary
+//! because services do not report calls that a layer refused.
 
 use std::{
     pin::Pin,
@@ -14,7 +14,8 @@ use tonic_types::StatusExt;
 
 use crate::{error::Reason, grpc::status, telemetry::usage::OpenRecord};
 
-/// Records the status of a response that has no body. Other responses have it in their trailers.
+/// Records the status of a response that has no body. For other responses, it is recorded from the
+/// trailers.
 pub(super) fn recorded(response: Response<Body>, record: Option<OpenRecord>) -> Response<Body> {
     let Some(record) = record else {
         return response;
@@ -25,7 +26,7 @@ pub(super) fn recorded(response: Response<Body>, record: Option<OpenRecord>) -> 
     response.map(|inner| Body::new(RecordedBody { inner, record }))
 }
 
-/// Polls on behalf of a call. If that panics, the outcome in the record is INTERNAL.
+/// Polls on behalf of a call. If the poll panics, the outcome in the record is INTERNAL.
 pub(super) fn watched<T>(record: Option<&OpenRecord>, poll: impl FnOnce() -> T) -> T {
     let _guard = record.map(PanicGuard);
     poll()
@@ -41,7 +42,7 @@ impl Drop for PanicGuard<'_> {
     }
 }
 
-/// Records the status in headers or trailers, if they have one.
+/// Records the status in headers or trailers. Returns whether they contain a status.
 fn record_status(record: &OpenRecord, headers: &HeaderMap) -> bool {
     let Some(status) = Status::from_header_map(headers) else {
         return false;

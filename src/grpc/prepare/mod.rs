@@ -1,9 +1,9 @@
-//! Turns a message that has arrived into a request for Bedrock: decodes, validates and translates
+//! Converts a message that has arrived to a request for Bedrock: decodes, validates and translates
 //! it.
 //!
-//! All work of a call that grows with its message is done here, in one step and without waiting, so
-//! that it can run on another thread if the message is large. `native` prepares calls with bodies
-//! in the models' own formats.
+//! All work of a call that grows with the size of its message is done here, in one step and without
+//! waiting. So it can run on another thread if the message is large. `native` prepares calls with
+//! bodies in the models' own formats.
 
 mod native;
 
@@ -41,7 +41,7 @@ use crate::{
     validate::{self, Violations},
 };
 
-/// What a call reserves that uses no tokens.
+/// The amounts that a call without tokens reserves.
 const ONE_REQUEST: Amounts = Amounts {
     requests: 1,
     input: 0,
@@ -73,7 +73,7 @@ impl Method {
     }
 }
 
-/// The data that preparing a call needs in addition to its message.
+/// The inputs for preparing a call, except for its message.
 pub(super) struct Preparation {
     pub(super) method: Method,
     /// The configuration of the call.
@@ -88,7 +88,7 @@ pub(super) struct Preparation {
 pub(super) struct Prepared {
     /// The target as the caller named it.
     pub(super) name: String,
-    /// The target that the name resolves to, if it does.
+    /// The target, if the name could be resolved.
     pub(super) target: Option<Arc<Target>>,
     pub(super) ready: Result<Ready, Failure>,
 }
@@ -107,15 +107,15 @@ pub(super) struct Ready {
     pub(super) scopes: Scopes,
     /// The maximum usage of the call.
     pub(super) amounts: Amounts,
-    /// What the call used, if Bedrock does not report it. `None` if Bedrock bills nothing.
+    /// The usage that is assumed if Bedrock reports none. `None` if Bedrock bills nothing.
     pub(super) ceiling: Option<Ceiling>,
     pub(super) billing: Billing,
     pub(super) inference: Option<InferenceConfiguration>,
     /// The guardrail of the call.
     pub(super) guardrail: Option<GuardrailStreamConfiguration>,
-    /// What a call of `InvokeModel` says in headers.
+    /// The settings of an `InvokeModel` call, which Bedrock expects in headers.
     pub(super) options: ModelOptions,
-    /// Whether all models that may answer `StreamInvokeModel` write text in a known format.
+    /// Whether all models that may answer `StreamInvokeModel` generate text in a supported format.
     pub(super) writes_text: bool,
 }
 
@@ -131,7 +131,7 @@ struct Question {
     memory: Arc<Share>,
 }
 
-/// What a request gives to Bedrock.
+/// The content of a request, by the operation of Bedrock.
 #[expect(
     clippy::large_enum_variant,
     reason = "it exists once per call, and nearly all calls have the larger variant"
@@ -143,7 +143,7 @@ enum Input {
 }
 
 impl Preparation {
-    /// Prepares a call. If `stop` is set meanwhile, the result is meaningless.
+    /// Prepares a call. If `stop` is set during this, the result must not be used.
     pub(super) fn run(self, received: Received, stop: &Stop) -> Prepared {
         match self.read(received, stop) {
             Ok(question) => Prepared {
@@ -188,7 +188,7 @@ impl Preparation {
                     memory,
                 }: Decoded<CountTokensRequest> =
                     self.decode("bedrock.inference.v1.CountTokensRequest", received, stop)?;
-                // The fields are those of InvokeRequest, and so are the rules.
+                // The fields are the same as in InvokeRequest, so the same rules apply.
                 let message = InvokeRequest { target, input };
                 let resolved = self.resolve(&message.target);
                 let model_id = resolved_model_id(&resolved, &message.target);
@@ -295,7 +295,7 @@ impl Preparation {
         decode(type_name, received, &self.generation.limits, stop)
     }
 
-    /// Resolves a target. Names that are too long for a target are not looked up.
+    /// Resolves a target. A name that is longer than any valid name is not looked up.
     fn resolve(&self, name: &str) -> Result<Arc<Target>, Failure> {
         let mut violations = Violations::new();
         validate::target(name, &mut violations);
@@ -307,8 +307,8 @@ impl Preparation {
         // Errors of the request are reported first, because they may include the target.
         question.valid.map_err(Failure::invalid_request)?;
         let target = question.resolved?;
-        // An invalid timeout is an error: a caller that asks for one second must not get ten
-        // minutes.
+        // An invalid timeout is an error: a caller that asks for one second must not get the
+        // default of ten minutes.
         self.timeout.clone()?;
         let candidates = target.inside()?;
         let mut input = match question.input {
@@ -355,7 +355,7 @@ impl Preparation {
                     estimate(accounts, &scopes, kind, &candidates, &input, body.len())?;
                 (amounts, Some(ceiling))
             }
-            // A count uses no tokens and costs nothing.
+            // Counting tokens uses no tokens and costs nothing.
             Method::CountTokens
             | Method::ApplyGuardrail
             | Method::InvokeModel
@@ -368,7 +368,7 @@ impl Preparation {
             ceiling,
             billing: estimate::billing(&input),
             body: match self.method {
-                // This body becomes a part of another one.
+                // This body will become a part of another one, so it is not hashed.
                 Method::CountTokens => held(body, question.memory)?.into(),
                 _ => RequestBody::hashed(held(body, question.memory)?, || stop.is_set()),
             },
@@ -382,7 +382,7 @@ impl Preparation {
         })
     }
 
-    /// Prepares a call of ApplyGuardrail, which uses no tokens.
+    /// Prepares a call of ApplyGuardrail. Such a call uses no tokens.
     fn ready_to_apply(
         &self,
         request: &ApplyGuardrailRequest,
@@ -427,7 +427,7 @@ impl Preparation {
         })
     }
 
-    /// Returns the values for what a request of this caller leaves out.
+    /// Returns the values for fields that a request of this caller does not set.
     fn defaults<'t>(&self, target: &'t Target) -> Cow<'t, Defaults> {
         match self.caller.as_ref().and_then(Identity::permission) {
             Some(permission) => Cow::Owned(permission.defaults.over(&target.defaults)),
@@ -446,7 +446,7 @@ impl Preparation {
         )
     }
 
-    /// Returns what the operator enforces for a target and this caller.
+    /// Returns the policy that the operator enforces for a target and this caller.
     fn policy<'t>(&self, target: &'t Target) -> Cow<'t, RequestPolicy> {
         match self.caller.as_ref().and_then(Identity::permission) {
             Some(permission) => Cow::Owned(target.policy.and(&permission.policy)),
@@ -459,8 +459,8 @@ fn cancelled() -> Failure {
     Failure::new(Reason::Cancelled, "the client cancelled the call")
 }
 
-/// Returns the model ID that a target resolves to, because an alias may be a prompt, to which other
-/// rules apply. Returns the target's name if it is unknown.
+/// Returns the model ID that a target resolves to. An alias may resolve to a prompt, to which other
+/// rules apply. Returns the target's name if the target is unknown.
 fn resolved_model_id<'a>(target: &'a Result<Arc<Target>, Failure>, name: &'a str) -> &'a str {
     target.as_ref().map_or(name, |target| target.model_id())
 }

@@ -59,7 +59,7 @@ impl Preparation {
         }
         let billing = estimate::billing(&settings);
         let is_streamed = self.method == Method::StreamInvokeModel;
-        // The output of a stream is counted as it is read.
+        // For a stream, the bytes that are read limit the output, so no maximum is needed.
         let unknown = if is_streamed { u64::MAX } else { 0 };
         let most = Ceiling {
             input: body.json.len() as u64,

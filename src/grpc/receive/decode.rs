@@ -1,4 +1,4 @@
-//! Decodes a message, within the memory budget.
+//! Decodes a message within the memory budget.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::{
     pb::{self, Unmeasured},
 };
 
-/// The maximum memory that decoding may take in addition to the bytes of a message. It is enough
-/// for more than a hundred thousand parts.
+/// The maximum memory that decoding may take in addition to the bytes of a message. It is
+/// sufficient for more than a hundred thousand parts.
 const MAX_OVERHEAD: usize = 64 << 20;
 
 /// A decoded message.
@@ -24,12 +24,12 @@ pub(crate) struct Decoded<T> {
     pub(crate) message: T,
     /// The approximate length of the message as JSON, in bytes.
     pub(crate) json_bytes: usize,
-    /// The part of the budget that the message holds.
+    /// The part of the memory budget that the message holds.
     pub(crate) memory: Arc<Share>,
 }
 
 /// Decodes a message of the type with this name. The message is measured first, because two encoded
-/// bytes can become some hundred bytes of memory.
+/// bytes can need some hundred bytes of memory.
 ///
 /// # Errors
 /// Fails if the bytes are not a message of this type, if the message has too many parts, or if

@@ -1,11 +1,11 @@
-//! The failures of receiving a message.
+//! Defines the failures that can occur while a message is received.
 
 use crate::{
     bounds::Limited,
     error::{Failure, Reason},
 };
 
-/// Returns the failure of a call whose slot went to another client.
+/// Returns the failure of a call whose slot was given to another client.
 pub(super) fn slot_taken() -> Failure {
     Failure::new(
         Reason::ReplicaSaturated,

@@ -1,5 +1,4 @@
-//! A body that was made from a message, and holds the message's part of the memory budget from then
-//! on.
+//! Creates a body that continues to hold the memory budget of the message from which it was made.
 
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use bytes::Bytes;
 use super::failures::saturated;
 use crate::{bounds::Share, error::Failure};
 
-/// Returns a body that holds exactly its own size of the budget, as long as it lives.
+/// Returns a body that holds exactly its own size of the budget, until the body is dropped.
 pub(crate) fn held(body: Vec<u8>, memory: Arc<Share>) -> Result<Bytes, Failure> {
     struct Held {
         body: Vec<u8>,

@@ -9,8 +9,8 @@ use crate::{
     error::{Failure, Reason},
 };
 
-/// Measures the time for which the gateway waits for a client. While the gateway itself does not
-/// read, no time passes here.
+/// Measures how long the gateway waits for a client. Time during which the gateway itself does not
+/// read is not counted.
 pub(super) struct Pace {
     idle: Duration,
     /// The minimum rate, in bytes per second.
@@ -33,7 +33,8 @@ impl Pace {
     ///
     /// # Errors
     /// Fails if no bytes arrive within the idle limit, or if the bytes so far arrived too slowly.
-    /// The rate applies only after the time of one idle limit.
+    /// The minimum rate does not apply to the first part of the wait, which is as long as the idle
+    /// limit.
     pub(super) async fn next<F: Future>(&mut self, bytes: F) -> Result<F::Output, Failure> {
         let begun = Instant::now();
         let next = timeout(self.idle, bytes).await.map_err(|_| {
@@ -93,7 +94,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_trickle_ends_it_and_the_gateways_own_time_is_not_counted() {
         let mut pace = Pace::new(&limits());
-        // Of 20 s of waiting for 1,100 bytes, 10 s count, for which 1,000 bytes are enough.
+        // The wait for 1,100 bytes takes 20 s, of which 10 s count. 1,000 bytes are sufficient for
+        // these.
         for _ in 0..4 {
             pace.received(275);
             pace.next(after(5)).await.unwrap();

@@ -1,15 +1,15 @@
-//! Buffers for the bytes of a message, which grow as bytes arrive and are rarely moved.
+//! Buffers the bytes of a message. Buffers grow as bytes arrive, and are rarely moved.
 
 use bytes::Bytes;
 
 use crate::bounds::{Limited, Share, Stop};
 
-/// The size of the first buffer of a larger message, in bytes.
+/// The size of the first buffer of a message that needs more than one, in bytes.
 const FIRST: usize = 4 << 10;
-/// The maximum size of a buffer in bytes, so that moving one never takes long.
+/// The maximum size of a buffer, in bytes. It is limited so that moving a buffer never takes long.
 const PIECE: usize = 256 << 10;
 
-/// A message of known length, a part of which has arrived.
+/// A message of known length whose bytes are arriving.
 pub(super) struct Pieces {
     full: Vec<Vec<u8>>,
     last: Vec<u8>,
@@ -18,7 +18,7 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// Creates an empty message of this length. It takes no memory yet.
+    /// Creates an empty message of this length. Takes no memory until bytes arrive.
     pub(super) fn of(length: usize) -> Self {
         Self {
             full: Vec::new(),
@@ -37,7 +37,7 @@ impl Pieces {
         self.missing
     }
 
-    /// Adds bytes. They must not be more than are missing.
+    /// Adds bytes. There must not be more bytes than [`Self::missing`].
     ///
     /// # Errors
     /// Fails if there is not enough memory.
@@ -65,13 +65,13 @@ impl Pieces {
         Ok(())
     }
 
-    /// Returns all bytes in one buffer. If `stop` is set meanwhile, the result is incomplete.
+    /// Returns all bytes in one buffer. If `stop` is set during this, the result is incomplete.
     pub(super) fn join(self, stop: &Stop) -> Bytes {
         if self.full.is_empty() {
             return self.last.into();
         }
         let mut whole = Vec::with_capacity(self.len);
-        // Each piece is freed as soon as it is copied.
+        // Each piece is freed as soon as it was copied.
         for piece in self.full.into_iter().chain([self.last]) {
             if stop.is_set() {
                 break;

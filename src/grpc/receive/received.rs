@@ -1,4 +1,4 @@
-//! A message that has arrived and is not decoded yet.
+//! Represents a message that has arrived and has not been decoded yet.
 
 use std::sync::Arc;
 
@@ -14,10 +14,11 @@ use crate::{
     error::Failure,
 };
 
-/// The size up to which messages are decoded on the worker's thread, in bytes. Measured: text takes
-/// 2 ms for 256 KiB, but numbers in JSON and raw members take 40 ms. Thus 32 KiB take at most 5 ms.
+/// The maximum size of messages that are decoded on the worker's thread, in bytes. In measurements,
+/// 256 KiB of text took 2 ms, but 256 KiB of numbers in JSON or of raw members took 40 ms. So 32
+/// KiB take at most 5 ms.
 const SMALL: usize = 32 << 10;
-/// The size up to which decoding a message takes at most some 50 ms, in bytes.
+/// The maximum size of messages that take at most about 50 ms to decode, in bytes.
 const MEDIUM: usize = 256 << 10;
 
 /// How long decoding a message may take.
@@ -35,8 +36,8 @@ pub(crate) enum Effort {
 pub(crate) struct Received {
     pub(super) pieces: Pieces,
     pub(super) encoding: Option<Encoding>,
-    /// The part of the budget that the message holds, until the message and all values that were
-    /// made from it are dropped.
+    /// The part of the memory budget that the message holds. It is released when the message and
+    /// all values that were made from it are dropped.
     pub(super) memory: Arc<Share>,
 }
 
@@ -53,7 +54,7 @@ impl Received {
         }
     }
 
-    /// Returns the encoded message in one piece, decompressed.
+    /// Returns the encoded message as one buffer, decompressed.
     pub(super) fn unpack(
         self,
         limits: &Limits,

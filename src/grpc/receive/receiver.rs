@@ -1,4 +1,4 @@
-//! Receives a message as its bytes arrive.
+//! Receives a message while its bytes arrive.
 
 use std::{future::poll_fn, sync::Arc};
 
@@ -20,7 +20,7 @@ use crate::{
     error::{Failure, Reason},
 };
 
-/// The length of a message's head, in bytes: a flag and the message's length.
+/// The length of the header of a message, in bytes: a flag and the message's length.
 const HEAD: usize = 5;
 
 /// The inputs for receiving a message.
@@ -28,7 +28,8 @@ pub(crate) struct Receiver<'a> {
     pub(crate) limits: &'a Limits,
     /// The memory budget of all requests that are being received and decoded.
     pub(crate) memory: &'a Shares,
-    /// The slot of the call. Until the message is complete, another client can get the slot.
+    /// The slot of the call. Until the message is complete, the slot can be given to another
+    /// client.
     pub(crate) place: Option<&'a Share>,
     pub(crate) peer: ShareOwner,
 }
@@ -37,8 +38,8 @@ impl Receiver<'_> {
     /// Waits for the message and for the end of the request.
     ///
     /// # Errors
-    /// Fails if the client is too slow or violates the protocol, if the message is too large, or if
-    /// there is not enough memory or no slot.
+    /// Fails if the client is too slow or violates the protocol, if the message is too large, if
+    /// there is not enough memory, or if the slot was given to another client.
     pub(crate) async fn receive(
         &self,
         headers: &HeaderMap,
@@ -46,14 +47,14 @@ impl Receiver<'_> {
     ) -> Result<Received, Failure> {
         let accepts = self.limits.max_compression_ratio > 0;
         let encoding = Encoding::of(headers, accepts)?;
-        // Headers are kept until the message is complete, and can be large, too.
+        // The headers count, too: they are kept until the message is complete, and can be large.
         let memory = self
             .memory
             .take(self.peer, size(headers))
             .map_err(saturated)?;
         let mut pace = Pace::new(self.limits);
         let mut message = Incoming::default();
-        // `is_end_stream` is not used: the body of gRPC-Web reports an invalid end of its text only
+        // `is_end_stream` is not used, because the body of gRPC-Web reports an invalid end only
         // after the last byte.
         loop {
             let frame = tokio::select! {
@@ -94,7 +95,7 @@ impl Receiver<'_> {
     }
 }
 
-/// A message, a part of which has arrived.
+/// A message whose bytes are arriving.
 #[derive(Default)]
 struct Incoming {
     head: [u8; HEAD],

@@ -1,4 +1,4 @@
-//! Decompresses requests, if the operator allows it, within a maximum ratio.
+//! Decompresses requests within a maximum ratio, if the operator allows compression.
 
 use std::io::Read;
 
@@ -17,9 +17,9 @@ use crate::{
 
 /// The number of bytes that are decompressed in one step.
 const STEP: usize = Stop::INTERVAL;
-/// The size in bytes up to which a message may expand regardless of the ratio.
+/// The size up to which a message may expand at any ratio, in bytes.
 const FREE: usize = 64 << 10;
-/// The maximum window of zstd, as a power of two. RFC 8878 asks decoders to support 8 MiB.
+/// The maximum window of zstd, as a power of two. RFC 8878 recommends that decoders support 8 MiB.
 const MAX_ZSTD_WINDOW_LOG: u32 = 23;
 
 /// The compression of a message.
@@ -69,8 +69,8 @@ impl Encoding {
 /// Decompresses a message.
 ///
 /// # Errors
-/// Fails if the message expands more than the ratio or the size limit allows, if there is not
-/// enough memory, or if it is not compressed in this way.
+/// Fails if the message expands beyond the ratio or the size limit, if there is not enough memory,
+/// or if the message is not compressed with this encoding.
 pub(super) fn decompress(
     encoding: Encoding,
     pieces: Pieces,

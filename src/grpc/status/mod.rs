@@ -1,4 +1,4 @@
-//! The only table that maps a [`Failure`] to a gRPC status, and the details of the status.
+//! Contains the only table that maps a [`Failure`] to a gRPC status, and builds the status details.
 
 use std::time::Duration;
 
@@ -20,27 +20,28 @@ use crate::{
 /// The domain in ErrorInfo.
 const DOMAIN: &str = "bedrock-grpc";
 /// The maximum size of the encoded details, in bytes. Clients and proxies limit headers to 8 KiB,
-/// in which the details are base64. Beyond that limit, grpcio replaces the whole status.
+/// which contain the details in base64. Beyond that limit, grpcio replaces the whole status.
 const MAX_DETAILS_BYTES: usize = 4 << 10;
-/// The maximum length of a status message, in bytes. It is percent-encoded in the same headers.
+/// The maximum length of a status message, in bytes. The message is percent-encoded in the same
+/// headers.
 const MAX_MESSAGE_BYTES: usize = 1 << 10;
 /// The maximum length of Bedrock's message in the details, in bytes.
 const MAX_UPSTREAM_MESSAGE_BYTES: usize = 512;
-/// The header that tells a gRPC client's retry policy when to retry, in milliseconds. A negative
-/// value means never (gRFC A6).
+/// The header with which gRPC clients' retry policies decide when to retry, in milliseconds. A
+/// negative value means never (gRFC A6).
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
-/// The maximum size of the details up to and including Bedrock's part, so that the other details
-/// fit after it.
+/// The maximum size of the details up to and including Bedrock's error. It leaves room for the
+/// details after it.
 const MAX_BEFORE_OTHERS: usize = 2 << 10;
-/// The maximum length of a model ID in an attempt, in bytes. There may be several attempts, and
-/// real model IDs are shorter.
+/// The maximum length of a model ID in an attempt, in bytes. It is limited because there may be
+/// several attempts. Real model IDs are shorter.
 const MAX_ATTEMPT_MODEL_ID_BYTES: usize = 256;
-/// The maximum length of a target's name, and of the text next to it, in bytes.
+/// The maximum lengths of a target's name, and of the description next to it, in bytes.
 const MAX_NAME_BYTES: usize = 512;
 const MAX_DESCRIPTION_BYTES: usize = 256;
-/// The retry delay if Bedrock specifies none.
+/// The retry delay if Bedrock sends none.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
-/// The full name of the detail with Bedrock's error.
+/// The full name of the message that contains Bedrock's error.
 const UPSTREAM_ERROR: &str = "bedrock.inference.v1.UpstreamError";
 const PROFILES_HELP: &str =
     "https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html";
@@ -49,17 +50,17 @@ const PROFILES_HELP: &str =
 /// the pushback.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Retry {
-    /// A retry would have the same result: not retryable, pushback -1.
+    /// A retry would have the same result. The call is not retryable, and the pushback is -1.
     Never,
-    /// The caller decides, because a retry costs again or may have the same result: retryable,
-    /// pushback -1.
+    /// The caller decides, because a retry costs money again or may have the same result. The call
+    /// is retryable, but the pushback is -1.
     CallerDecides,
-    /// A retry may succeed after a delay: retryable, with RetryInfo and a pushback.
+    /// A retry may succeed after a delay. The call is retryable, with RetryInfo and a pushback.
     After,
 }
 
-/// Returns the table of reasons: the code, and whether to retry if nothing was forwarded. A test
-/// compares the table in `docs/errors.md` with it.
+/// Returns the row of a failure in the table: the code, and whether to retry if nothing was
+/// forwarded. A test compares the table in `docs/errors.md` with this function.
 fn row(failure: &Failure) -> (Code, Retry) {
     use Reason as R;
     match failure.reason {
@@ -72,8 +73,8 @@ fn row(failure: &Failure) -> (Code, Retry) {
         R::CallerUnauthenticated => (Code::Unauthenticated, Retry::Never),
         R::CallerUnverifiable => (Code::Unavailable, Retry::After),
         R::TooManyFailedAttempts => (Code::ResourceExhausted, Retry::After),
-        // Without a time after which it may succeed, the call never succeeds, or not before the
-        // window ends.
+        // If there is no delay after which a retry may succeed, the call never succeeds, or only
+        // after the end of the window.
         R::CallerStreamLimit | R::CallerRateLimit | R::CallerBudgetExhausted => {
             let retry = match failure.retry_after {
                 Some(_) => Retry::After,
@@ -103,7 +104,8 @@ fn row(failure: &Failure) -> (Code, Retry) {
             _ => (Code::Internal, Retry::Never),
         },
         R::ModelTimeout => (Code::DeadlineExceeded, Retry::CallerDecides),
-        // The answer ended before its first event: see `routing::attempts`.
+        // The answer ended before its first event. In this case, `routing::attempts` has set a
+        // delay.
         R::UpstreamTruncated if failure.retry_after.is_some() => (Code::Unavailable, Retry::After),
         R::ModelStreamError | R::UpstreamTruncated => (Code::Unavailable, Retry::CallerDecides),
         R::UpstreamIdle => (Code::Unavailable, Retry::After),
@@ -119,7 +121,7 @@ fn row(failure: &Failure) -> (Code, Retry) {
         R::Cancelled => (Code::Cancelled, Retry::Never),
         R::ClientStalled => (Code::Aborted, Retry::Never),
         R::MessageTooLarge => (Code::ResourceExhausted, Retry::Never),
-        // The same code as in gRPC's own libraries.
+        // gRPC's own libraries use the same code.
         R::MessageUnreadable => (Code::Internal, Retry::Never),
         R::Unimplemented => (Code::Unimplemented, Retry::Never),
         R::Panic | R::Internal => (Code::Internal, Retry::Never),
@@ -146,10 +148,10 @@ pub(crate) fn of_failed(failed: &Failed) -> Status {
 
 /// Returns the status of a failure, with all details that fit.
 ///
-/// `attempts` are all attempts; `request_id` is the request ID of the call.
+/// `attempts` are all attempts of the call. `request_id` is the request ID of the call.
 pub(crate) fn status(failure: &Failure, attempts: &[pb::Attempt], request_id: &str) -> Status {
     let (code, retry) = row(failure);
-    // Forwarded output cannot be taken back, so no transparent retry is allowed.
+    // Output that was forwarded cannot be taken back, so no transparent retry is allowed.
     let retry = match (failure.phase, retry) {
         (Phase::MidStream, Retry::After) => Retry::CallerDecides,
         (_, retry) => retry,
@@ -307,7 +309,7 @@ const fn phase_name(phase: Phase) -> &'static str {
     }
 }
 
-/// The details, in the order of their importance. Details that do not fit are omitted.
+/// The details of a status, in the order of their importance. Details that do not fit are omitted.
 #[derive(Default)]
 struct Details {
     messages: Vec<Any>,
@@ -358,15 +360,15 @@ impl Details {
             }
             detail.field_violations.push(violation);
         }
-        // Each violation also has a tag and a length.
+        // The loop is needed because each violation also takes a tag and a length.
         while !self.push("google.rpc.BadRequest", &detail) && !detail.field_violations.is_empty() {
             detail.field_violations.pop();
         }
     }
 }
 
-/// Returns a text of at most this many bytes. If it is truncated, it ends with an ellipsis, and the
-/// cut is between characters.
+/// Returns a text of at most this many bytes. It is truncated only between characters, and ends
+/// with an ellipsis if it is truncated.
 fn shortened(text: &str, max_bytes: usize) -> String {
     if text.len() <= max_bytes {
         return text.to_owned();

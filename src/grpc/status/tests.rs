@@ -1,4 +1,4 @@
-//! Tests that the table of errors in the documentation agrees with the table in code.
+//! Tests that the table of errors in the documentation agrees with the table in the code.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 const DOCS: &str = include_str!("../../../docs/errors.md");
 
-/// Returns a failure for each row of a reason, before anything was forwarded.
+/// Returns failures for all rows of a reason, as they are before anything was forwarded.
 fn failures(reason: Reason) -> Vec<Failure> {
     let with = |http_status, original_status| {
         Failure::new(reason, "a reason")
@@ -53,14 +53,14 @@ fn spelled(code: Code) -> String {
     name
 }
 
-/// Returns what the cell "retry?" says. The text after the first clause only explains it.
+/// Returns the values of a "retry?" cell. The text after the first clause is only an explanation.
 fn retries(cell: &str) -> Vec<&str> {
     let first = cell.split([';', ',']).next().unwrap_or_default();
     let without = cell.contains("without it").then_some("no");
     std::iter::once(first).chain(without).collect()
 }
 
-/// Returns reason, code and "retry?" of each row of the page.
+/// Returns the reason, the code and the "retry?" value of each row of the page.
 fn documented() -> BTreeSet<(String, String, String)> {
     let mut rows = BTreeSet::new();
     for line in DOCS.lines().filter(|line| line.starts_with("| `")) {

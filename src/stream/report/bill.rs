@@ -57,7 +57,8 @@ pub(crate) struct Ceiling {
     pub(crate) input: u64,
     /// Output tokens.
     pub(crate) output: u64,
-    /// Whether the output arrives as a stream. If so, its bytes are counted instead of `output`.
+    /// Whether the output arrives as a stream. If so, the bytes that were read are used, at most
+    /// `output`.
     pub(crate) is_streamed: bool,
 }
 
