@@ -39,7 +39,7 @@ pub(super) enum Attempt {
     /// The first attempt beyond the limit. The log says that further attempts will not be logged
     /// for this time.
     Last(Duration),
-    /// A later attempt beyond the limit. The address may fail again after this time.
+    /// A later attempt beyond the limit. After this time, the limit is renewed.
     Limited(Duration),
 }
 

@@ -33,9 +33,10 @@ use crate::{
     telemetry::{Metrics, metrics},
 };
 
-/// The path of health checks. They need no credential, because probes have none.
+/// The beginning of the paths of health checks. They need no credential, because probes have none.
 const HEALTH: &str = "/grpc.health.v1.Health/";
-/// The path of reflection. It needs no credential if `access.open_reflection` is set.
+/// The beginning of the paths of reflection. It needs no credential if `access.open_reflection` is
+/// set.
 const REFLECTION: &str = "/grpc.reflection.";
 
 /// The retry delay for a call whose credential cannot be checked at the moment.

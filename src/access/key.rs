@@ -1,8 +1,8 @@
 //! The format of API keys: `bgrpc_`, 32 random characters, a checksum of 6 characters.
 //!
-//! The prefix lets secret scanners find leaked keys. By the checksum, a truncated or mistyped key
-//! can be distinguished from an unknown one without a lookup. The random part has 190 bits. Only
-//! the SHA-256 of a key is stored. A key fits into one block of SHA-256, so hashing it is cheap.
+//! The prefix lets secret scanners find leaked keys. The checksum distinguishes a truncated or
+//! mistyped key from an unknown one without a lookup. The random part has 190 bits. Only the
+//! SHA-256 of a key is stored. A key fits into one block of SHA-256, so hashing it is cheap.
 
 use std::fmt;
 

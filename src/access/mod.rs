@@ -1,4 +1,4 @@
-//! Identifies the caller of each call by its credential, and enforces what the caller may do.
+//! Identifies the caller of each call by its credential, and determines what the caller may do.
 //!
 //! A call's credential is checked before its message is read. The result is an [`Identity`], which
 //! becomes part of the call's context. The configured callers form an immutable snapshot. A reload

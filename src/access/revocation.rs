@@ -136,8 +136,8 @@ impl Revocations {
             let open = calls.filter_map(|(proof, call)| Some((proof.clone(), call.upgrade()?)));
             open.filter(|(_, call)| !call.0.is_cancelled()).collect()
         };
-        // The lock is released before this, because many certificates may have to be verified.
-        // Calls that begin in the meantime are checked in `begin`.
+        // The lock has been released, because verifying many certificates can take long. Calls that
+        // begin in the meantime are checked in `begin`.
         let mut revoked = HashSet::new();
         for (proof, call) in open {
             if !rules.admits(&proof) {

@@ -16,9 +16,9 @@ impl Sampling {
     /// Returns which parameters a model accepts. `model_id` is a model ID, the ID of a system
     /// inference profile, or an ARN that ends with one of these.
     ///
-    /// Claude models refuse requests with both parameters since version 4.1, and requests with one
-    /// of them since Opus 4.7 and Sonnet 5. An unknown Claude model is treated like the newest
-    /// ones. Sources: Anthropic's migration guides, and the errors that Bedrock returns.
+    /// Claude models refuse requests with both parameters since version 4.1, and requests with
+    /// either parameter since Opus 4.7 and Sonnet 5. An unknown Claude model is treated like the
+    /// newest ones. Sources: Anthropic's migration guides, and the errors that Bedrock returns.
     pub fn of_model(model_id: &str) -> Self {
         let Some((_, claude)) = model_id.split_once("anthropic.claude-") else {
             return Self::Both;

@@ -42,7 +42,7 @@ struct Inner {
 struct State {
     total: usize,
     used: usize,
-    /// The number of units that each peer holds, if it holds any.
+    /// The number of units that each peer holds. Contains only peers that hold at least one.
     held: HashMap<ShareOwner, usize>,
     holds: HashMap<u64, Hold>,
     next: u64,

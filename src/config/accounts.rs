@@ -51,8 +51,8 @@ pub struct CallerSession {
     /// The role to assume for the caller. `callers.<name>.role_arn`, default: the role of the
     /// account.
     pub role_arn: Option<String>,
-    /// The tags of the caller's sessions, in addition to the account's tags. They replace tags of
-    /// the account with the same key. `callers.<name>.session_tags`, default: none.
+    /// The tags of the caller's sessions, in addition to the account's tags. A tag replaces the
+    /// account's tag with the same key. `callers.<name>.session_tags`, default: none.
     pub session_tags: BTreeMap<String, String>,
 }
 

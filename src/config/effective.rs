@@ -17,8 +17,8 @@ pub struct Found<'a> {
 }
 
 /// Returns the configuration of a file as JSON. Keys that the file does not set have their
-/// defaults, and callers have their keys of the keys file. Secrets are masked. References such as
-/// `${NAME}` are not replaced.
+/// defaults, and the keys of the keys file are added to their callers. Secrets are masked.
+/// References such as `${NAME}` are not replaced.
 pub fn effective(file: Option<&ConfigFile>, config: &Config, found: Found<'_>) -> Json {
     let written = file.map(masked::masked);
     let mut whole = match written {

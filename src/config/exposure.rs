@@ -141,7 +141,7 @@ fn exposure(config: &Config) -> Vec<Problem> {
     open
 }
 
-/// Returns whether other machines can reach a listener, which its address determines.
+/// Returns whether other machines can reach a listener with this address.
 fn is_reachable(address: SocketAddr) -> bool {
     !address.ip().is_loopback()
 }

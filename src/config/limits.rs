@@ -45,8 +45,8 @@ pub struct Limits {
     /// applies once the message has taken longer than `receive_idle`. `limits.receive_rate`,
     /// default 1KiB.
     pub receive_rate: usize,
-    /// The maximum memory in bytes for all requests together, from their reception until they are
-    /// no longer held. `limits.memory`, default: half of the container's memory limit, or of the
+    /// The maximum memory in bytes of all requests together, from their reception until the gateway
+    /// releases them. `limits.memory`, default: half of the container's memory limit, or of the
     /// machine's memory.
     pub memory: Option<usize>,
     /// The maximum number of open calls in this process. `limits.max_streams`, default 1024.
@@ -82,7 +82,8 @@ pub enum OnCancel {
     Abort,
     /// The gateway continues to read, within limits, to learn the exact usage.
     DrainForUsage {
-        /// The maximum time for which it continues. `limits.drain_for_usage.time`, default 30s.
+        /// The maximum time for which the gateway continues to read. `limits.drain_for_usage.time`,
+        /// default 30s.
         time: Duration,
         /// The maximum number of tokens to read. `limits.drain_for_usage.tokens`, default 4096.
         tokens: u32,

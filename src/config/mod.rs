@@ -88,7 +88,7 @@ pub struct Config {
     pub accounts: BTreeMap<String, AccountOptions>,
     /// Pairs that the gateway adds to requests, for cost reports.
     pub request_metadata: RequestMetadata,
-    /// The callers, and how they prove their identity.
+    /// The callers, and how the gateway identifies them.
     pub access: Access,
     /// How the gateway looks up the destination Regions of inference profiles.
     pub discovery: Discovery,

@@ -34,7 +34,7 @@ pub struct Server {
     pub trusted_proxies: TrustedProxies,
 }
 
-/// A certificate and its key.
+/// The certificate of the gateway with its key, and the accepted client certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// A PEM file with the certificate and its chain. `tls.certificate_file`.

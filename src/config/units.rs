@@ -70,7 +70,7 @@ where
         .ok_or_else(|| format!("`{text}` is not a whole number from {at_least} to {at_most}"))
 }
 
-/// Returns a text that is not empty. Fails if it is.
+/// Returns the text, which must not be blank.
 pub(super) fn text(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         return Err("must not be empty".to_owned());

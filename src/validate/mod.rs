@@ -159,7 +159,7 @@ pub fn stream_invoke_model_until(
     out.finish()
 }
 
-/// Checks the field `target`, which all requests have.
+/// Checks the field `target` of a request.
 pub fn target(target: &str, out: &mut Violations) {
     target::check(target, out);
 }

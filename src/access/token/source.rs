@@ -31,7 +31,7 @@ pub(super) enum Source {
     },
 }
 
-/// The fetched keys, and the issuer if the source names it.
+/// The fetched keys, and the name of the issuer if the source provides it.
 #[derive(Debug)]
 pub(super) struct Fetched {
     pub(super) set: KeySet,

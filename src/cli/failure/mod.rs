@@ -99,8 +99,9 @@ impl Failure {
         }
     }
 
-    /// Returns whether a retry may help. Bedrock's error determines this; without one, a retry
-    /// delay does, and without a delay, the code.
+    /// Returns whether a retry may help. If the failure contains Bedrock's error, this error says
+    /// so. If not, a retry delay means that it may help. If there is no delay either, the status
+    /// code decides.
     fn is_temporary(&self) -> bool {
         let upstream = self.details.iter().find_map(|detail| match detail {
             Detail::Upstream(upstream) => Some(upstream.retryable),

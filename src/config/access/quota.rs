@@ -10,30 +10,30 @@ const MOST_PER_MINUTE: u64 = 1_000_000_000;
 const MOST_TOKENS: u64 = 1_000_000_000_000;
 /// The highest cost limit that can be configured, in US dollars.
 const MOST_USD: u64 = 1_000_000;
-/// The gateway counts cost in 1e-9 US dollars.
+/// The number of cost units in a US dollar. The gateway counts cost in units of 1e-9 US dollars.
 pub const NANO_PER_USD: u64 = 1_000_000_000;
 
-/// The limits of a caller, a group or a target. Absent limits do not apply.
+/// The limits of a caller, a group or a target. `None` means unlimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
     /// The maximum number of open calls. `limits.open_streams`.
     pub open_streams: Option<u64>,
-    /// Calls per minute. `limits.requests_per_minute`.
+    /// The maximum number of calls per minute. `limits.requests_per_minute`.
     pub requests_per_minute: Option<u64>,
-    /// Input and output tokens per minute. `limits.tokens_per_minute`.
+    /// The maximum number of input and output tokens per minute. `limits.tokens_per_minute`.
     pub tokens_per_minute: Option<u64>,
-    /// Input tokens per minute, including those read from and written to prompt caches.
-    /// `limits.input_tokens_per_minute`.
+    /// The maximum number of input tokens per minute, including those read from and written to
+    /// prompt caches. `limits.input_tokens_per_minute`.
     pub input_tokens_per_minute: Option<u64>,
-    /// Output tokens per minute. `limits.output_tokens_per_minute`.
+    /// The maximum number of output tokens per minute. `limits.output_tokens_per_minute`.
     pub output_tokens_per_minute: Option<u64>,
-    /// Input and output tokens per day (UTC). `limits.tokens_per_day`.
+    /// The maximum number of input and output tokens per day (UTC). `limits.tokens_per_day`.
     pub tokens_per_day: Option<u64>,
-    /// Input and output tokens per month (UTC). `limits.tokens_per_month`.
+    /// The maximum number of input and output tokens per month (UTC). `limits.tokens_per_month`.
     pub tokens_per_month: Option<u64>,
-    /// Cost per day (UTC), in 1e-9 US dollars. `limits.usd_per_day`.
+    /// The maximum cost per day (UTC), in 1e-9 US dollars. `limits.usd_per_day`.
     pub nano_usd_per_day: Option<u64>,
-    /// Cost per month (UTC), in 1e-9 US dollars. `limits.usd_per_month`.
+    /// The maximum cost per month (UTC), in 1e-9 US dollars. `limits.usd_per_month`.
     pub nano_usd_per_month: Option<u64>,
 }
 
@@ -105,7 +105,7 @@ pub(in crate::config) struct Rules {
 }
 
 impl Rules {
-    /// Determines these settings.
+    /// Determines these settings from the store and the prices.
     pub(in crate::config) fn of(store: &LimitsStore, prices: &[Price]) -> Self {
         Self {
             store: store.clone(),

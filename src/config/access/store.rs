@@ -38,9 +38,9 @@ pub struct RedisStore {
     pub port: u16,
     /// The number of the Redis database, default 0.
     pub database: u32,
-    /// The ACL user. In the URL or `store.username`, default: the user `default`.
+    /// The ACL user, from the URL or `store.username`. Default: the user `default`.
     pub username: Option<String>,
-    /// The password. In the URL, `store.password` or `store.password_file`. Default: none.
+    /// The password, from the URL, `store.password` or `store.password_file`. Default: none.
     pub password: Option<StorePassword>,
     /// A PEM file with CA certificates, the only ones to trust. `store.ca_file`, default: the CAs
     /// of the machine.

@@ -94,7 +94,7 @@ pub struct JwtIssuer {
     pub issuer: String,
     /// The accepted values of `aud`: a token must contain one of them. `audiences`. Required.
     pub audiences: Vec<String>,
-    /// The accepted algorithms. `algorithms`, default: all that are asymmetric.
+    /// The accepted algorithms. `algorithms`, default: all of them.
     pub algorithms: Vec<SignatureAlgorithm>,
     /// The location of the keys. `jwks_url` or `jwks_file`, default: discovery.
     pub keys: KeySetLocation,

@@ -5,13 +5,13 @@ use crate::{
     config::{section::Section, units},
 };
 
-/// A model ID, and the source Regions in which it is called.
+/// A model ID, and the source Regions and accounts in which it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteOptions {
     /// A model ID, the ID of an inference profile, or an ARN. `model_id`. Required.
     pub model_id: String,
     /// The source Regions, which share the calls. `regions`, or `region` for a single one. Default:
-    /// the Region of the ARN or, without an ARN, of the gateway.
+    /// the Region of the ARN, or else that of the gateway.
     pub regions: Vec<String>,
     /// The AWS accounts that the gateway calls, by their names in `accounts`. Each account makes a
     /// separate route, and these routes share the calls. `accounts`, or `account` for a single one.

@@ -58,7 +58,7 @@ pub fn weakened(old: &[String], new: &Config) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A change from one configuration to another, seen by its protection.
+/// The old and the new configuration, and the protected keys of each.
 struct Change<'a> {
     old: BTreeSet<ProtectedKey>,
     kept: BTreeSet<ProtectedKey>,

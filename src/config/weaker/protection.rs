@@ -15,14 +15,14 @@ pub(super) const ONLY: &str = "only";
 pub(super) const GUARDRAIL: &str = "guardrail";
 pub(super) const S3_LOCATIONS: &str = "s3_locations";
 pub(super) const CALLER_PREFIX: &str = "caller_prefix";
-/// The membership of a caller in a group with restrictions. The name of the group follows.
+/// The beginning of the key for a caller's membership in a group with restrictions. The name of the
+/// group follows.
 pub(super) const GROUPS: &str = "groups[";
-/// A group with restrictions in which an issuer's callers are if they are not configured by name.
-/// The name of the group follows.
+/// The same for the callers of an issuer that are not configured by name.
 pub(super) const UNLISTED: &str = "unlisted.groups[";
-/// A pair of metadata for cost reports. The key of the pair follows.
+/// The beginning of the key for a pair of metadata for cost reports. The pair's own key follows.
 pub(super) const METADATA: &str = "request_metadata[";
-/// A session tag. The key of the tag follows.
+/// The beginning of the key for a session tag. The tag's own key follows.
 pub(super) const TAGS: &str = "session_tags[";
 
 /// Returns the settings that protect the gateway.

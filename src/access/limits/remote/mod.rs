@@ -163,8 +163,7 @@ impl Store for Remote {
         ))
     }
 
-    /// Returns the state of the limits when the call was reserved, with the correction by this
-    /// settlement.
+    /// Returns the state of the limits when the call was reserved, corrected by what it has used.
     fn settle(&self, reservation: Reservation, used: Amounts) -> Option<Standings> {
         let mut standings = None;
         if reservation.held.locally_at.is_some() {
@@ -219,8 +218,7 @@ fn read_levels(answers: Vec<Vec<Option<String>>>) -> Option<(u64, Vec<Level>)> {
     Some((now, levels?))
 }
 
-/// Returns the state of the limits when the call was reserved, with the correction by this
-/// settlement.
+/// Returns the state of the limits when the call was reserved, corrected by what it has used.
 fn corrected(reservation: &Reservation, used: &Amounts) -> Standings {
     let passed = reservation.held.began.map(|began| began.elapsed());
     let passed = passed.unwrap_or_default().as_millis();

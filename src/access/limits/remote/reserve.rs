@@ -161,8 +161,8 @@ impl Shared {
         let refusal = decision::refusal(&reservation, reply.now, in_order(&reply.levels));
         match refusal {
             Some(refusal) => Err(refusal),
-            // The store refuses this ID, because its reservation was settled before it arrived.
-            // This cannot happen, because each call has a different ID.
+            // The reply contains no decision, because the store has marked the ID as void. This
+            // does not happen, because each call has a different ID.
             None => self.without(reservation),
         }
     }

@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// The pauses after failures. Each one is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// How often a settlement is sent that the store refuses.
+/// How often the gateway sends a settlement that the store refuses, before it drops it.
 const TRIES: u32 = 3;
 
 /// Replies of the script: no reservation was found; the reservation had lapsed; the preceding
