@@ -56,8 +56,8 @@ impl<'a> Credential<'a> {
             |value| Some(value.as_bytes()),
         );
         if let Some(text) = bearer {
-            // A header that is not text cannot be a valid credential. It becomes the empty text,
-            // which is also refused.
+            // A header that is not text cannot be a valid credential. It is treated as the empty
+            // text, which is not valid either.
             let text = std::str::from_utf8(text).unwrap_or_default();
             return Some(Self::Bearer(text.trim_ascii()));
         }

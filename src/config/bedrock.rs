@@ -38,8 +38,8 @@ pub struct BedrockOptions {
     /// [`Self::streams_per_connection`]. Default: 128.
     pub max_connections: usize,
     /// The target number of streams of an HTTP/2 connection, at most half of what the peer allows.
-    /// If all connections have this many, the gateway opens another one, and a connection carries
-    /// up to twice as many in the meantime. Default: 64.
+    /// If all connections have this many, the gateway opens another one. While it cannot, a
+    /// connection carries up to twice as many. Default: 64.
     pub streams_per_connection: usize,
     /// How long a connection may be silent before TCP keepalive probes check whether the peer is
     /// alive. NAT gateways drop connections that are silent for 350 s. Default: 60 s.

@@ -37,9 +37,8 @@ pub struct Traces {
     /// A PEM file with certificates to trust in addition to those of the machine.
     /// `traces.extra_ca_file`, or `OTEL_EXPORTER_OTLP_CERTIFICATE`.
     pub extra_ca_file: Option<PathBuf>,
-    /// The fraction of the traces for which the gateway sends spans, if the trace begins at the
-    /// gateway. If the caller has begun the trace, the caller decides. `traces.sample_ratio`,
-    /// default 1.
+    /// Of the traces that begin at the gateway, the fraction for which spans are sent. For other
+    /// traces, the caller decides. `traces.sample_ratio`, default 1.
     pub sample_ratio: f64,
     /// The service name of the gateway. `traces.service_name`, or `OTEL_SERVICE_NAME`, default
     /// `bedrock-grpc`.

@@ -214,7 +214,7 @@ pub fn measure(
         if reader.at > end {
             return Err(Unmeasured::Malformed);
         }
-        // Reading a tag counts as 16 bytes, because it takes about as long.
+        // A tag counts as at least 16 bytes, because reading it takes at least as long.
         budget = budget.saturating_sub((reader.at - begin).max(16));
         if budget == 0 {
             if stopped() {

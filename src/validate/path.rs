@@ -17,8 +17,8 @@ const SHOWN_CHARS: usize = 64;
 /// The maximum number of steps in a path. The longest path in the protos has 9 steps: a chunk of a
 /// document in a tool result.
 const MAX_DEPTH: usize = 16;
-/// The path of the last violation, which says how many violations are not listed. Only `input` can
-/// have so many.
+/// The path of the last violation, which says how many violations are not listed. Only `input`
+/// contains lists, so only `input` can have so many.
 const REST: &str = "input";
 
 /// One step of a path.

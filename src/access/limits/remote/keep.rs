@@ -25,7 +25,7 @@ const MISSED_PROBES: u32 = 20;
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// The timeout of steps for which no call waits.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// The pauses between attempts to connect. Each one is twice as long as the one before.
+/// The pauses between attempts to connect, which double from the first to the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 

@@ -16,7 +16,7 @@ use crate::access::limits::store::InStore;
 const BATCH: usize = 64;
 /// The timeout of a batch.
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// The pauses after failures. Each one is twice as long as the one before.
+/// The pauses after failures, which double from the first to the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often the gateway sends a settlement that the store refuses, before it drops it.
