@@ -22,7 +22,7 @@ pub struct Permission {
     pub policy: RequestPolicy,
     /// Pairs that the gateway adds to the caller's requests.
     pub request_metadata: BTreeMap<String, String>,
-    /// Values for requests that leave them out.
+    /// Values for fields that requests leave out.
     pub defaults: Defaults,
 }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{certificate::ClientCertificate, claimed_caller::ClaimedCaller};
 
-/// If there are at least this many entries, those of ended calls are removed from time to time.
+/// The minimum number of entries at which the entries of ended calls are removed.
 const SWEEP_FROM: usize = 1_024;
 
 /// The credential and the certificate because of which a call was allowed.

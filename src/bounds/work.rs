@@ -1,4 +1,4 @@
-//! Runs long work on threads that do not forward tokens, so that it does not delay them.
+//! Runs long work on separate threads, so that it does not delay the threads that forward tokens.
 //!
 //! Peers take turns, so that a peer with many large requests does not delay a peer with a single
 //! request. If the queue is full and another peer has at least two more jobs than the peer that

@@ -230,8 +230,8 @@ impl Gateway {
         Ok(response.status())
     }
 
-    /// Makes a call within the deadline. Returns the response, and the deadline for reading the
-    /// rest of it.
+    /// Makes a call within the deadline. Returns the response, and the deadline until which a
+    /// streamed response must be complete.
     async fn call<T, F>(&self, attempt: impl Fn() -> F) -> Result<(T, Option<Instant>), Failure>
     where
         F: Future<Output = Result<Response<T>, Status>>,

@@ -104,8 +104,8 @@ impl Args {
         })
     }
 
-    /// Returns whether all listeners are on loopback addresses. Then requests with other host names
-    /// are refused, because they come from web pages that use DNS rebinding.
+    /// Returns whether all listeners are on loopback addresses. The emulator then refuses requests
+    /// with other host names, because they come from web pages that use DNS rebinding.
     fn answers_loopback_names_only(&self) -> bool {
         let is_loopback = |address: SocketAddr| address.ip().is_loopback();
         is_loopback(self.listen) && self.tls_listen.is_none_or(is_loopback)

@@ -12,7 +12,7 @@ use super::{
     yaml,
 };
 
-/// A configuration file and the files that its values refer to, as they were when they were read.
+/// A configuration file and the files that its values refer to, with the content that was read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigFile {
     /// The path as the operator specified it.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use super::{Config, Tls};
 
 impl Config {
-    /// Returns the files whose changes take effect without a restart: for each, the key that names
-    /// it, and its path. The files of token issuers are not included, because the gateway reads
-    /// them again at intervals.
+    /// Returns the files whose changes take effect without a restart. Each item is the key that
+    /// names the file, and its path. The files of token issuers are not included, because the
+    /// gateway reads them again at intervals.
     pub fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let keys = named("access.keys_file", self.access.keys_file.as_ref());
         let ca = named("bedrock.extra_ca_file", self.bedrock.extra_ca_file.as_ref());
@@ -17,7 +17,7 @@ impl Config {
 }
 
 impl Tls {
-    /// Returns the files for TLS: for each, the key that names it, and its path.
+    /// Returns the files for TLS. Each item is the key that names the file, and its path.
     pub fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let clients = self.clients.as_ref();
         let files = [

@@ -114,7 +114,8 @@ impl MaskedConfig {
     }
 
     /// Returns the keys whose values cannot be compared with those of another configuration: both
-    /// show the same masked value, and the value itself is unknown for at least one.
+    /// configurations show the same masked value, and at least one does not contain the value
+    /// itself.
     pub fn incomparable_with(&self, new: &Self) -> Vec<&str> {
         let values = self.values.iter().filter(|(key, old)| {
             let new = new.values.get(*key);

@@ -122,7 +122,7 @@ impl<'a> Section<'a> {
         self.known.extend(keys);
     }
 
-    /// Returns whether a key that has been read was present.
+    /// Returns whether a key was present. The key must have been read before.
     pub(super) fn has_had(&self, key: &str) -> bool {
         self.taken.contains(&key)
     }

@@ -29,7 +29,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The files that values refer to, as they were when they were read.
+/// The files that values refer to, with the content that was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValueFiles {
     files: BTreeMap<PathBuf, Result<Secret, String>>,
@@ -102,7 +102,7 @@ impl ValueFiles {
         self.files.get(path) != others.files.get(path)
     }
 
-    /// Replaces the content of the files, where a message contains it, by references to them.
+    /// Replaces every occurrence of a file's content in a message by a reference to the file.
     pub(super) fn hide_in(&self, message: &str) -> String {
         let mut hidden = message.to_owned();
         for (path, content) in &self.files {

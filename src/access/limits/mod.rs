@@ -1,5 +1,5 @@
-//! Limits of callers, groups and targets. A call reserves amounts before Bedrock is called; when it
-//! ends, the usage that Bedrock reports replaces them.
+//! Limits of callers, groups and targets. A call reserves amounts before the gateway calls Bedrock.
+//! When the call ends, the usage that Bedrock reports replaces the reserved amounts.
 //!
 //! A call reserves the maximum that it can use, from all of its scopes at once or from none. So no
 //! limit is exceeded, even if many calls are open. Counts are kept by name and separately from the

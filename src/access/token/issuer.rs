@@ -46,7 +46,7 @@ pub(super) struct Issuer {
     pub(super) ring: Arc<IssuerKeys>,
 }
 
-/// The settings that determine an issuer's keys. Issuers for which they are equal share the keys.
+/// The settings that determine an issuer's keys. Issuers with equal settings share the keys.
 #[derive(Clone, Debug, PartialEq)]
 enum KeysFrom {
     Jwt {

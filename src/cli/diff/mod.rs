@@ -72,7 +72,7 @@ struct Difference {
     changes: Vec<(ChangedKey, bool)>,
     /// The reasons why a reload would be refused: a key, and what would be missing.
     refused: Vec<(String, String)>,
-    /// The keys whose values may differ, which cannot be known because they are masked.
+    /// The keys whose values cannot be compared, because they are masked.
     unknown: Vec<String>,
 }
 

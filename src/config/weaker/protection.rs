@@ -18,8 +18,8 @@ pub(super) const CALLER_PREFIX: &str = "caller_prefix";
 /// The beginning of the key for a caller's membership in a group with restrictions. The name of the
 /// group follows.
 pub(super) const GROUPS: &str = "groups[";
-/// The beginning of the key for a group with restrictions that an issuer's callers are in if they
-/// are not configured by name. The name of the group follows.
+/// The beginning of the key for a group with restrictions that contains the unlisted callers of an
+/// issuer. The name of the group follows.
 pub(super) const UNLISTED: &str = "unlisted.groups[";
 /// The beginning of the key for a pair of metadata for cost reports. The pair's own key follows.
 pub(super) const METADATA: &str = "request_metadata[";

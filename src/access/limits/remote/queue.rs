@@ -2,7 +2,7 @@
 //!
 //! Settlements are numbered. The store executes them in this order and stores the last number, so a
 //! settlement that is sent twice has no further effect. Acknowledged settlements are kept for a
-//! while: if the store fails and loses its last seconds, it needs them again.
+//! while: if the store fails and loses its latest data, it needs these settlements again.
 
 use std::{
     collections::VecDeque,
