@@ -41,7 +41,7 @@ impl CertificateVerifier {
     }
 
     /// Returns whether a handshake with this certificate, or without one, would succeed with the
-    /// current CAs. The connection can be older than these.
+    /// current CAs. The connection can be older than these CAs.
     pub(super) fn allow(&self, certificate: Option<&ClientCertificate>) -> bool {
         match certificate {
             Some(certificate) => self.accepts(certificate),

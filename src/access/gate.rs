@@ -33,10 +33,11 @@ use crate::{
     telemetry::{Metrics, metrics},
 };
 
-/// The beginning of the paths of health checks. They need no credential, because probes have none.
+/// The beginning of the paths of health checks. Health checks need no credential, because probes
+/// have none.
 const HEALTH: &str = "/grpc.health.v1.Health/";
-/// The beginning of the paths of reflection. It needs no credential if `access.open_reflection` is
-/// set.
+/// The beginning of the paths of reflection. Reflection needs no credential if
+/// `access.open_reflection` is set.
 const REFLECTION: &str = "/grpc.reflection.";
 
 /// The retry delay for a call whose credential cannot be checked at the moment.

@@ -25,7 +25,7 @@ pub enum Side {
     Inside,
     /// Requests may be served outside of the fence.
     Outside,
-    /// Not known yet, because the destination Regions of the inference profile are not known yet.
+    /// Unknown until the gateway has looked up the destination Regions of the inference profile.
     Unknown,
 }
 

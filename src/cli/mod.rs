@@ -188,7 +188,8 @@ pub fn main() -> Exit {
     };
     match result {
         Ok(exit) => exit,
-        // The program that reads the output has closed the pipe, as `head` does.
+        // This is not an error: the program that reads the output has closed the pipe, as `head`
+        // does.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
         Err(error) => {
             output.error(&format!("cannot write the answer: {error}"));

@@ -5,7 +5,7 @@ use super::path::{Shown, Violations};
 use super::word::{longer_than, optional_enum, required_enum, required_enum_item, required_text};
 use crate::pb;
 
-/// Source: Bedrock's service model.
+/// The maximum length of an identifier, in characters. Source: Bedrock's service model.
 const MAX_IDENTIFIER_CHARS: usize = 2048;
 
 pub(super) fn config(config: &pb::GuardrailStreamConfiguration, out: &mut Violations) {
@@ -97,6 +97,8 @@ pub(super) fn apply(request: &pb::ApplyGuardrailRequest, out: &mut Violations) {
     optional_enum::<pb::GuardrailOutputScope>("output_scope", *output_scope, out);
 }
 
+/// Returns whether a text is the ID or the ARN of a guardrail.
+///
 /// Source: Bedrock's service model, `[a-z0-9]+` or
 /// `arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail/[a-z0-9]+`.
 fn is_identifier(identifier: &str) -> bool {
@@ -139,6 +141,8 @@ fn is_identifier(identifier: &str) -> bool {
     }
 }
 
+/// Returns whether a text is a version: a number, or `DRAFT`.
+///
 /// Source: Bedrock's service model, `[1-9][0-9]{0,7}` or `DRAFT`.
 fn is_version(version: &str) -> bool {
     version == "DRAFT"

@@ -5,7 +5,7 @@ use super::path::Violations;
 use super::word::{optional_enum, required_enum};
 use crate::pb;
 
-/// Source: Bedrock's service model.
+/// The maximum number of stop sequences. Source: Bedrock's service model.
 const MAX_STOP_SEQUENCES: usize = 2500;
 
 pub(super) fn inference_config(config: &pb::InferenceConfiguration, out: &mut Violations) {

@@ -4,7 +4,7 @@ use super::path::{Shown, Violations};
 use super::word::{UnknownNumber, Word, longer_than, required_text};
 use crate::pb;
 
-/// Source: Bedrock's service model.
+/// The maximum length of an S3 URI, in characters. Source: Bedrock's service model.
 const MAX_URI_CHARS: usize = 1024;
 
 /// The rule for a document's name. Bedrock accepts `_`, although its documentation does not list

@@ -13,7 +13,7 @@ const MEDIA_TYPE: Word = Word {
 };
 
 pub(super) fn request(request: &pb::InvokeModelRequest, out: &mut Violations) {
-    // All fields are listed, so that the compiler reports a new one.
+    // The pattern names all fields, so that the compiler reports a new field that is not checked.
     let pb::InvokeModelRequest {
         target,
         body,

@@ -7,7 +7,7 @@
 use super::path::{Shown, Violations};
 use super::word::longer_than;
 
-/// Source: Bedrock's service model.
+/// The maximum length of a target, in characters. Source: Bedrock's service model.
 const MAX_CHARS: usize = 2048;
 const FIELD: &str = "target";
 

@@ -84,8 +84,8 @@ impl UsedTokens {
 }
 
 /// Returns the maximum cost of a call with these tokens. The price of the default tier is
-/// considered too, because Bedrock may serve a request in that tier even if it asks for another
-/// one.
+/// considered too, because Bedrock may serve a request in that tier even if the request asks for
+/// another one.
 pub fn most(price: &Price, billing: Billing, input: u64, output: u64) -> u64 {
     let default = Billing::default();
     [rates(price, billing), rates(price, default)]

@@ -49,7 +49,7 @@ impl Refusal {
         }
     }
 
-    /// Returns the one of two refusals that applies longer.
+    /// Of two refusals, returns the one that applies longer.
     #[must_use]
     pub fn or_longer(self, other: Self) -> Self {
         let holds = |refusal: &Self| match refusal {

@@ -107,7 +107,8 @@ impl Diff {
         };
         Ok(match written {
             Ok(()) => difference.exit(),
-            // The program that reads the output has closed the pipe, as `head` does.
+            // This is not an error: the program that reads the output has closed the pipe, as
+            // `head` does.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => difference.exit(),
             // The usual exit code of this error is 1, which here would mean that a reload accepts
             // the change.

@@ -46,7 +46,7 @@ pub fn weakened(old: &[String], new: &Config) -> Vec<(String, String)> {
         kept: protected(new).into_iter().collect(),
         new,
     };
-    // The order is that of `old`, which is that of the sections in the file.
+    // The result has the order of `old`, which is the order of the sections in the file.
     let keys = old.iter().map(|key| ProtectedKey::parse(key));
     let lost: Vec<_> = keys.filter(|key| change.loses(key)).collect();
     // Without client CAs, certificates cannot be required either, so this is not reported

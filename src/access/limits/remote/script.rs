@@ -18,7 +18,8 @@ const ALLOWED_WHEN_FULL: &str = "#!lua flags=allow-oom";
 /// The maximum number of tokens that is counted for a call. Together with the bounds of the
 /// configuration, it keeps counts below 2^53, up to which numbers in Lua are exact.
 const MOST_TOKENS: u64 = 50_000_000_000;
-/// The maximum cost that is counted for a call, in 1e-9 US dollars, for the same reason.
+/// The maximum cost that is counted for a call, in 1e-9 US dollars. It keeps counts below 2^53,
+/// too.
 const MOST_MONEY: u64 = 1_000_000_000_000_000;
 
 /// The scripts.

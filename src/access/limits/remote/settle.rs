@@ -19,7 +19,8 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// The pauses after failures, which double from the first to the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// How often the gateway sends a settlement that the store refuses, before it drops it.
+/// How often the gateway sends a settlement that the store refuses. The gateway then drops the
+/// settlement.
 const TRIES: u32 = 3;
 
 /// Replies of the script: no reservation was found; the reservation had lapsed; the preceding
@@ -80,7 +81,7 @@ impl Shared {
         self.metrics.limit_store.waiting.set(waiting);
     }
 
-    /// Sends a batch, and removes the settlements that the store has executed from the queue. If a
+    /// Sends a batch. Settlements that the store has executed are removed from the queue. If a
     /// settlement fails, returns its number and the error.
     pub(super) async fn send_batch(
         &self,

@@ -25,7 +25,7 @@ use crate::{
 /// The duration of a replica's lease.
 pub(super) const LEASE: Duration = Duration::from_secs(15);
 /// How long a lapsed reservation can be corrected, and how long the ID of an abandoned reservation
-/// is refused. This is longer than any stream.
+/// is refused. No stream lasts as long.
 pub(super) const MEMORY: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// The state that calls and the store's tasks share.
