@@ -39,6 +39,8 @@ async function tryButtons(page) {
   await page.waitForFunction(() => document.getElementById("answer").childNodes.length >= 3);
   await page.click("#stop");
   await page.waitForFunction(() => document.getElementById("note").textContent.startsWith("CANCELLED"));
+  await page.click("#embed");
+  await page.waitForFunction(() => document.getElementById("answer").textContent === "the colour of the sky");
   await page.click("#errors");
   await page.waitForFunction(() => document.getElementById("note").textContent.includes("try again in 1500 ms"));
 }

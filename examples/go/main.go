@@ -1,4 +1,4 @@
-// A client of bedrock-grpc: go run . stream|cancel|deadline|tools|image|errors|scenario
+// A client of bedrock-grpc: go run . stream|cancel|deadline|tools|image|embed|errors|scenario
 package main
 
 import (
@@ -121,6 +121,16 @@ func image(ctx context.Context, client pb.InferenceServiceClient) error {
 	return new(answer).read(call, show)
 }
 
+// embed prints which of two texts is nearer to a third one.
+func embed(ctx context.Context, client pb.ModelServiceClient) error {
+	found, err := nearest(ctx, client, "embed", "ships look for the lighthouse", []string{"quarterly tax report", "a lighthouse by the sea"})
+	if err != nil {
+		return err
+	}
+	fmt.Println(found)
+	return nil
+}
+
 // showErrors shows a rate limit, an error in mid-stream, and an invalid request.
 func showErrors(ctx context.Context, client pb.InferenceServiceClient) error {
 	for _, target := range []string{fault + "throttling-x-amz-retry-after", fault + "stream-model-stream-error-after-3", "claud"} {
@@ -150,6 +160,9 @@ func run(name string, arguments []string) error {
 		return err
 	}
 	defer connection.Close()
+	if name == "embed" {
+		return embed(context.Background(), pb.NewModelServiceClient(connection))
+	}
 	demos := map[string]func(context.Context, pb.InferenceServiceClient) error{
 		"stream": stream, "cancel": cancel, "deadline": deadline, "tools": tools, "image": image, "errors": showErrors,
 	}

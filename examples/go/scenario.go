@@ -22,6 +22,7 @@ type row struct {
 	Method            string          `json:"method"`
 	Target            string          `json:"target"`
 	Text              string          `json:"text"`
+	NearestOf         []string        `json:"nearest_of"`
 	Times             int             `json:"times"`
 	Image             string          `json:"image"`
 	MaxTokens         *int32          `json:"max_tokens"`
@@ -134,7 +135,11 @@ func (r row) outcome(connection *grpc.ClientConn, folder string) result {
 	came := result{Row: r.Name, Code: "OK"}
 	var err error
 	for n := 0; err == nil && n < max(r.Times, 1); n++ {
-		err = r.ask(pb.NewInferenceServiceClient(connection), folder, &came)
+		if r.Method == "InvokeModel" {
+			came.Text, err = nearest(context.Background(), pb.NewModelServiceClient(connection), r.Target, r.Text, r.NearestOf)
+		} else {
+			err = r.ask(pb.NewInferenceServiceClient(connection), folder, &came)
+		}
 	}
 	if err != nil {
 		f := failureOf(err)

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# A client of bedrock-grpc in the shell: ./main.sh stream|cancel|deadline|tools|image|errors
+# A client of bedrock-grpc in the shell: ./main.sh stream|cancel|deadline|tools|image|embed|errors
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./client.sh
+. ./embedding.sh
 
 # A model that is slow, or fails: `bedrock-grpc emulate --help` lists all faults.
 fault=us.amazon.nova-lite-v1:0.fault-
@@ -45,6 +46,10 @@ tools() { # the model uses a tool, the client runs it, the model continues
 image() { # send an image with the question
     request claude 'What is this?' | with_image ../image.png | call StreamInvoke | show
     echo
+}
+
+embed() { # print which of two texts is nearer to a third one
+    nearest embed 'ships look for the lighthouse' 'quarterly tax report' 'a lighthouse by the sea'
 }
 
 errors() { # a rate limit, an error in mid-stream, and an invalid request

@@ -6,12 +6,18 @@ file=$(realpath "$1")
 shift
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./client.sh
+. ./embedding.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # One call of a row: reads $work/request, writes events to $work/events, a failure to $work/failure.
 ask() {
-    local flags=() cancel_after
+    local flags=() cancel_after texts
+    if [ "$method" = InvokeModel ]; then
+        readarray -t texts < <(jq -r '.target, .text, .nearest_of[]' <<<"$row")
+        nearest "${texts[@]}" >"$work/events" 2>"$work/failure" || true
+        return
+    fi
     if [ "$(get .deadline_ms)" != null ]; then
         flags+=(-max-time "$(get '.deadline_ms / 1000')")
     fi
@@ -73,7 +79,9 @@ jq -c '.rows[]' "$file" | while IFS= read -r row; do
     done
     while :; do
         ask
-        if [ "$method" = Invoke ]; then
+        if [ "$method" = InvokeModel ]; then
+            answered=$(jq -R -s '{text: rtrimstr("\n"), stop_reason: ""}' "$work/events")
+        elif [ "$method" = Invoke ]; then
             answered=$(jq -s 'map({text: [.message.content[]?.text] | join(""), stop_reason: .stopReasonName, usage: .metadata.usage}) | first // {}' "$work/events")
         else
             answered=$(jq -s -L . 'include "answer"; answer' "$work/events")

@@ -5,7 +5,7 @@ import os
 import pathlib
 
 import grpc
-from bedrock.inference.v1 import inference_service_pb2_grpc
+from bedrock.inference.v1 import inference_service_pb2_grpc, model_service_pb2_grpc
 
 SERVICE_CONFIG = pathlib.Path(__file__).parent.parent / "service_config.json"
 MAX_ANSWER_BYTES = 32 << 20
@@ -58,3 +58,7 @@ class TokenFile(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercep
 
 def inference(channel: grpc.Channel) -> inference_service_pb2_grpc.InferenceServiceStub:
     return inference_service_pb2_grpc.InferenceServiceStub(channel)
+
+
+def models(channel: grpc.Channel) -> model_service_pb2_grpc.ModelServiceStub:
+    return model_service_pb2_grpc.ModelServiceStub(channel)

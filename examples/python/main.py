@@ -1,4 +1,4 @@
-"""A client of bedrock-grpc: python main.py stream|cancel|deadline|tools|image|errors|scenario"""
+"""A client of bedrock-grpc: python main.py stream|cancel|deadline|tools|image|embed|errors|scenario"""
 
 import json
 import os
@@ -9,8 +9,9 @@ import grpc
 import scenario
 from answer import Answer
 from bedrock.inference.v1.inference_service_pb2 import StreamInvokeRequest
-from connection import inference, open_channel
+from connection import inference, models, open_channel
 from conversation import conversation, png, text, tool, tool_result, user
+from embedding import nearest
 from failure import Failure
 
 EXAMPLES = pathlib.Path(__file__).parent.parent
@@ -74,6 +75,11 @@ def image(client):
     print()
 
 
+def embed(client):
+    """Prints which of two texts is nearer to a third one. The client is of ModelService."""
+    print(nearest(client, "embed", "ships look for the lighthouse", ["quarterly tax report", "a lighthouse by the sea"]))
+
+
 def errors(client):
     """Shows a rate limit, an error in mid-stream, and an invalid request."""
     for target in FAULT + "throttling-x-amz-retry-after", FAULT + "stream-model-stream-error-after-3", "claud":
@@ -89,6 +95,8 @@ def main(name="stream", *arguments):
     if name == "scenario":
         return scenario.run(address, *arguments)
     with open_channel(address) as channel:
+        if name == "embed":
+            return embed(models(channel))
         {f.__name__: f for f in (stream, cancel, deadline, tools, image, errors)}[name](inference(channel), *arguments)
 
 

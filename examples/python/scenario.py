@@ -13,8 +13,9 @@ import grpc
 from answer import Answer
 from bedrock.inference.v1.error_pb2 import UpstreamPhase
 from bedrock.inference.v1.inference_service_pb2 import InvokeRequest, StreamInvokeRequest
-from connection import inference, open_channel
+from connection import inference, models, open_channel
 from conversation import conversation, png, text, tool, tool_result, user
+from embedding import nearest
 from failure import Failure
 
 
@@ -64,6 +65,10 @@ def outcome(channel: grpc.Channel, row: dict[str, Any], folder: pathlib.Path) ->
 
 
 def ask(channel, row, folder, answer, tool_calls) -> Answer:
+    if row.get("method") == "InvokeModel":
+        answer.text = nearest(models(channel), row["target"], row["text"], row["nearest_of"])
+        return answer
+
     client = inference(channel)
     blocks = [png((folder / row["image"]).read_bytes())] if "image" in row else []
     if "blank_images" in row:

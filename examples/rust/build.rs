@@ -5,6 +5,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed={root}");
     let files = [
         "bedrock/inference/v1/inference_service.proto",
+        "bedrock/inference/v1/model_service.proto",
         "bedrock/inference/v1/error.proto",
     ];
     let descriptors = protox::compile(files, [root])?;

@@ -21,6 +21,9 @@ from ways import Ways
 
 SCENARIOS = ROOT / "examples" / "scenarios.json"
 ROWS = json.loads(SCENARIOS.read_text())["rows"]
+# The rows of calls for embeddings, by text, because such a body cannot name its row. Nothing else
+# embeds these texts.
+EMBEDDED = {text: row["name"] for row in ROWS if row.get("method") == "InvokeModel" for text in [row["text"], *row["nearest_of"]]}
 CALLS = os.environ["GATEWAY_EMULATOR"] + "/_emulator/calls"
 # The command in the language's README, which runs in addition to the scenario.
 README = {"name": "readme", "expect": {"exit": 0, "answered": True}}
@@ -31,20 +34,27 @@ TIMEOUT_S = 300
 IDLE = ["retries", "config-deadline", "config-attempts", "keepalive"]
 
 
-def calls():
-    """The calls that Bedrock received, by language and row, once all have ended."""
+def calls(embedding=None):
+    """The calls that Bedrock received, by language and row, once all have ended.
+
+    `embedding` is the language that made the calls for embeddings.
+    """
     give_up = time.monotonic() + 20
     while True:
         with urllib.request.urlopen(CALLS, timeout=TIMEOUT_S) as answer:
-            seen = [call for call in json.load(answer)["calls"] if call["operation"] == "ConverseStream"]
+            seen = [call for call in json.load(answer)["calls"] if call["operation"] in ("ConverseStream", "InvokeModel")]
         if all(call["end"] for call in seen) or time.monotonic() > give_up:
             break
         time.sleep(0.02)
     rows = {}
     for call in seen:
         call["body"] = base64.b64decode(call["body"])
-        # The README's commands do not name a row.
-        language, _, row = json.loads(call["body"]).get("requestMetadata", {}).get("row", "").partition("/")
+        body = json.loads(call["body"])
+        if call["operation"] == "InvokeModel":
+            language, row = embedding, EMBEDDED.get(body["inputText"])
+        else:
+            # The README's commands do not name a row.
+            language, _, row = body.get("requestMetadata", {}).get("row", "").partition("/")
         rows.setdefault((language, row), []).append(call)
     return rows
 
@@ -172,7 +182,7 @@ def run_all(languages, ways, update, identities):
             result["least_calls_of_a_pod"] = min(pod.calls - was for pod, was in zip(ways.pods, before, strict=True))
         if result := results[language.name].get("update"):
             result["updated_pods"] = update.updated
-        seen |= calls()
+        seen |= calls(language.name)
         if "readme" not in language.without:
             results[language.name]["readme"] = readme(language)
         print(f"{language.name}: {len(rows)} rows in {time.monotonic() - begun:.0f} s", flush=True)

@@ -1,8 +1,9 @@
 // The page: a question, its answer token by token, and errors.
 
 import { Answer } from "./answer";
-import { connect } from "./connection";
+import { connect, connectModels } from "./connection";
 import { conversation, png, text, tool, toolResult, user } from "./conversation";
+import { nearest } from "./embedding";
 import { failureOf } from "./failure";
 
 // A model that is slow, or fails: `bedrock-grpc emulate --help` lists all faults.
@@ -11,6 +12,7 @@ const FAULT = "us.amazon.nova-lite-v1:0.fault-";
 const element = <E extends HTMLElement>(id: string) => document.getElementById(id) as E;
 const gateway = new URLSearchParams(location.search).get("gateway") ?? "http://localhost:50051";
 const client = connect(gateway);
+const models = connectModels(gateway);
 let running = new AbortController();
 
 const show = (token: string) => element("answer").append(token);
@@ -54,6 +56,13 @@ const demos: Record<string, (signal: AbortSignal) => Promise<string>> = {
     const picture = png(new Uint8Array(await file.arrayBuffer()));
     const input = conversation([user(picture, text("What is this?"))]);
     return (await new Answer().read(client.streamInvoke({ target: "claude", input }, { signal }), show)).stopReason;
+  },
+
+  /** Shows which of two texts is nearer to the question. */
+  async embed(signal) {
+    const asked = element<HTMLInputElement>("question").value;
+    show(await nearest(models, "embed", asked, ["how bread is baked", "the colour of the sky"], { signal }));
+    return "is nearer to the question";
   },
 
   /** Shows a rate limit. */

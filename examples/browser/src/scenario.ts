@@ -3,8 +3,9 @@
 
 import { create } from "@bufbuild/protobuf";
 import { Answer } from "./answer";
-import { connect, type InferenceClient } from "./connection";
+import { connect, connectModels, type InferenceClient } from "./connection";
 import { conversation, png, text, tool, toolResult, user } from "./conversation";
+import { nearest } from "./embedding";
 import { failureOf } from "./failure";
 import { InferenceConfigurationSchema } from "./gen/bedrock/inference/v1/converse_pb";
 import type { TokenUsage } from "./gen/bedrock/inference/v1/metadata_pb";
@@ -15,6 +16,7 @@ interface Row {
   method?: string;
   target: string;
   text: string;
+  nearest_of?: string[];
   image?: string;
   blank_images?: { count: number; bytes: number };
   max_tokens?: number;
@@ -38,7 +40,11 @@ export async function outcome(gateway: string, row: Row): Promise<object> {
   const begun = performance.now();
   const result: Result = { code: "OK", text: "", deltas: 0, stop_reason: "", tool_calls: [] };
   try {
-    await ask(connect(gateway, row.connection?.service_config), row, result);
+    if (row.method === "InvokeModel") {
+      result.text = await nearest(connectModels(gateway), row.target, row.text, row.nearest_of ?? []);
+    } else {
+      await ask(connect(gateway, row.connection?.service_config), row, result);
+    }
   } catch (error) {
     const { code, reason, fields, retryDelayMs, upstream } = failureOf(error);
     Object.assign(result, { code, reason, fields, retry_delay_ms: retryDelayMs, upstream });

@@ -1,9 +1,10 @@
-// A client of bedrock-grpc: npm start -- stream|cancel|deadline|tools|image|errors|scenario
+// A client of bedrock-grpc: npm start -- stream|cancel|deadline|tools|image|embed|errors|scenario
 
 import { readFileSync } from "node:fs";
 import { Answer } from "./answer.js";
-import { connect } from "./connection.js";
+import { connect, models } from "./connection.js";
 import { conversation, png, text, tool, toolResult, user } from "./conversation.js";
+import { nearest } from "./embedding.js";
 import { failureOf } from "./failure.js";
 import { type InferenceServiceClient, StreamInvokeRequest } from "./gen/bedrock/inference/v1/inference_service.js";
 import { scenario } from "./scenario.js";
@@ -75,6 +76,12 @@ const demos: Record<string, (client: InferenceServiceClient) => Promise<void>> =
     const input = conversation([user(png(picture), text("What is this?"))]);
     await new Answer().read(client.streamInvoke(StreamInvokeRequest.create({ target: "claude", input })), show);
     console.log();
+  },
+
+  /** Prints which of two texts is nearer to a third one. */
+  async embed(client) {
+    const others = ["quarterly tax report", "a lighthouse by the sea"];
+    console.log(await nearest(models(client), "embed", "ships look for the lighthouse", others));
   },
 
   /** Shows a rate limit, an error in mid-stream, and an invalid request. */

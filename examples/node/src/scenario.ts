@@ -5,8 +5,9 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { credentials, Metadata } from "@grpc/grpc-js";
 import { Answer } from "./answer.js";
-import { connect } from "./connection.js";
+import { connect, models } from "./connection.js";
 import { conversation, png, text, tool, toolResult, user } from "./conversation.js";
+import { nearest } from "./embedding.js";
 import { failureOf } from "./failure.js";
 import { InferenceServiceClient, InvokeRequest, type InvokeResponse, StreamInvokeRequest } from "./gen/bedrock/inference/v1/inference_service.js";
 import type { TokenUsage } from "./gen/bedrock/inference/v1/metadata.js";
@@ -16,6 +17,7 @@ interface Row {
   method?: string;
   target: string;
   text: string;
+  nearest_of?: string[];
   times?: number;
   image?: string;
   blank_images?: { count: number; bytes: number };
@@ -77,6 +79,10 @@ export async function scenario(address: string, [file, ...names]: string[]): Pro
 }
 
 async function ask(client: InferenceServiceClient, row: Row, folder: string, result: Result): Promise<void> {
+  if (row.method === "InvokeModel") {
+    result.text = await nearest(models(client), row.target, row.text, row.nearest_of ?? []);
+    return;
+  }
   const blocks = row.image ? [png(readFileSync(join(folder, row.image)))] : [];
   for (let n = 0; n < (row.blank_images?.count ?? 0); n++) blocks.push(png(new Uint8Array(row.blank_images!.bytes)));
   const tools = (row.tools ?? []).map((it) => tool(it.name, it.description, it.input_schema));

@@ -5,7 +5,11 @@ use std::{env, error::Error, fs, net::SocketAddr, time::Duration};
 use tonic::transport::{self, Endpoint};
 
 use crate::{
-    channel::ConfiguredChannel, pb::inference_service_client::InferenceServiceClient, pods::Pods,
+    channel::ConfiguredChannel,
+    pb::{
+        inference_service_client::InferenceServiceClient, model_service_client::ModelServiceClient,
+    },
+    pods::Pods,
     service_config::ServiceConfig,
 };
 
@@ -15,6 +19,7 @@ const MAX_ANSWER_BYTES: usize = 32 << 20;
 const DNS_AGAIN: Duration = Duration::from_secs(10);
 
 pub type Client = InferenceServiceClient<ConfiguredChannel>;
+pub type ModelClient = ModelServiceClient<ConfiguredChannel>;
 
 /// Deadline, retries and load balancing, from the file that clients in all languages load.
 pub fn default_service_config() -> Result<ServiceConfig, Box<dyn Error>> {
@@ -27,7 +32,7 @@ pub async fn connect(
     address: &str,
     config: ServiceConfig,
     keepalive: Duration,
-) -> Result<Client, Box<dyn Error>> {
+) -> Result<ConfiguredChannel, Box<dyn Error>> {
     let pods = if config.spreads_calls() {
         let names = address.split(',').map(str::to_owned).collect();
         let endpoint = move |pod: SocketAddr| endpoint(&pod.to_string(), keepalive);
@@ -35,10 +40,18 @@ pub async fn connect(
     } else {
         Pods::one(endpoint(address, keepalive)?.connect_lazy())
     };
-    // One delta of a tool's input, or an image, can be larger than the default of 4 MB.
     let token_file = env::var_os("BEDROCK_GRPC_TOKEN_FILE").map(Into::into);
-    let client = Client::new(ConfiguredChannel::new(pods, config, token_file));
-    Ok(client.max_decoding_message_size(MAX_ANSWER_BYTES))
+    Ok(ConfiguredChannel::new(pods, config, token_file))
+}
+
+/// One delta of a tool's input, or an image, can be larger than the default of 4 MB.
+pub fn inference(channel: ConfiguredChannel) -> Client {
+    Client::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES)
+}
+
+/// Answers in a model's own format can also be larger than the default.
+pub fn models(channel: ConfiguredChannel) -> ModelClient {
+    ModelClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES)
 }
 
 fn endpoint(address: &str, keepalive: Duration) -> Result<Endpoint, transport::Error> {

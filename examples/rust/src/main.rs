@@ -1,9 +1,11 @@
-//! A client of bedrock-grpc: `cargo run -- stream|cancel|deadline|tools|image|errors|scenario`.
+//! A client of bedrock-grpc. The first argument chooses the example: stream, cancel, deadline,
+//! tools, image, embed, errors or scenario.
 
 mod answer;
 mod channel;
 mod connection;
 mod conversation;
+mod embedding;
 mod failure;
 mod pods;
 mod scenario;
@@ -22,8 +24,9 @@ use tonic::{Request, Status};
 
 use crate::{
     answer::{Answer, Reading},
-    connection::{Client, connect, default_service_config},
+    connection::{Client, ModelClient, connect, default_service_config, inference, models},
     conversation::{conversation, png, text, tool, tool_result, user},
+    embedding::nearest,
     failure::{Failure, code_name},
     pb::{ConverseInput, StreamInvokeRequest},
 };
@@ -136,6 +139,14 @@ async fn image(client: &Client) -> Outcome {
     Ok(())
 }
 
+/// Prints which of two texts is nearer to a third one.
+async fn embed(client: &ModelClient) -> Outcome {
+    let others = ["quarterly tax report", "a lighthouse by the sea"].map(str::to_owned);
+    let found = nearest(client, "embed", "ships look for the lighthouse", &others).await?;
+    println!("{}", found.unwrap_or_default());
+    Ok(())
+}
+
 /// Shows a rate limit, an error in mid-stream, and an invalid request.
 async fn errors(client: &Client) -> Outcome {
     let throttled = format!("{FAULT}throttling-x-amz-retry-after");
@@ -163,13 +174,15 @@ async fn main() -> Outcome {
     {
         return scenario::run(&address, file, rows).await;
     }
-    let client = connect(&address, default_service_config()?, KEEPALIVE).await?;
+    let channel = connect(&address, default_service_config()?, KEEPALIVE).await?;
+    let client = inference(channel.clone());
     match arguments.first().map_or("stream", String::as_str) {
         "stream" => stream(&client).await,
         "cancel" => cancel(&client).await,
         "deadline" => deadline(&client).await,
         "tools" => tools(&client).await,
         "image" => image(&client).await,
+        "embed" => embed(&models(channel)).await,
         "errors" => errors(&client).await,
         name => Err(format!("there is no {name:?}").into()),
     }

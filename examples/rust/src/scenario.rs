@@ -17,8 +17,9 @@ use tonic::{Request, Status, transport::Endpoint};
 use crate::{
     answer::{Answer, Reading},
     channel::ConfiguredChannel,
-    connection::{Client, connect, default_service_config},
+    connection::{Client, ModelClient, connect, default_service_config, inference, models},
     conversation::{conversation, png, text, tool, tool_result, user},
+    embedding::nearest,
     failure::{Failure, code_name},
     pb::{
         ConverseInput, InferenceConfiguration, InvokeRequest, StreamInvokeRequest, TokenUsage,
@@ -38,6 +39,8 @@ struct Row {
     method: Option<String>,
     target: String,
     text: String,
+    #[serde(default)]
+    nearest_of: Vec<String>,
     times: Option<usize>,
     image: Option<String>,
     blank_images: Option<BlankImages>,
@@ -75,7 +78,8 @@ struct Own {
 
 pub async fn run(address: &str, file: &str, names: &[String]) -> Result<(), Box<dyn Error>> {
     let keepalive = Duration::from_secs(30);
-    let shared = connect(address, default_service_config()?, keepalive).await?;
+    let channel = connect(address, default_service_config()?, keepalive).await?;
+    let (shared, models) = (inference(channel.clone()), models(channel));
     let folder = Path::new(file).parent().unwrap_or(Path::new("."));
     let File { rows } = serde_json::from_slice(&fs::read(file)?)?;
     for row in rows {
@@ -98,21 +102,32 @@ pub async fn run(address: &str, file: &str, names: &[String]) -> Result<(), Box<
                     Some(config) => serde_json::from_value(config.clone())?,
                     None => default_service_config()?,
                 };
-                connect(to.as_deref().unwrap_or(address), config, keepalive).await?
+                inference(connect(to.as_deref().unwrap_or(address), config, keepalive).await?)
             }
         };
-        println!("{}", row.outcome(&client, folder).await?);
+        println!("{}", row.outcome(&client, &models, folder).await?);
     }
     Ok(())
 }
 
 impl Row {
-    async fn outcome(&self, client: &Client, folder: &Path) -> std::io::Result<Value> {
+    async fn outcome(
+        &self,
+        client: &Client,
+        models: &ModelClient,
+        folder: &Path,
+    ) -> std::io::Result<Value> {
         let begun = Instant::now();
         let (mut answer, mut calls, mut came) = (Answer::default(), Vec::new(), Ok(()));
         for _ in 0..self.times.unwrap_or(1) {
-            let input = self.input(folder)?;
-            came = self.ask(client, input, &mut answer, &mut calls).await;
+            came = if self.method.as_deref() == Some("InvokeModel") {
+                nearest(models, &self.target, &self.text, &self.nearest_of)
+                    .await
+                    .map(|found| answer.text = found.unwrap_or_default().to_owned())
+            } else {
+                let input = self.input(folder)?;
+                self.ask(client, input, &mut answer, &mut calls).await
+            };
             if came.is_err() {
                 break;
             }

@@ -12,6 +12,7 @@ import io.github.bedrockgrpc.inference.v1.ContentBlock;
 import io.github.bedrockgrpc.inference.v1.ConverseInput;
 import io.github.bedrockgrpc.inference.v1.InferenceServiceGrpc;
 import io.github.bedrockgrpc.inference.v1.InferenceServiceGrpc.InferenceServiceBlockingStub;
+import io.github.bedrockgrpc.inference.v1.ModelServiceGrpc;
 import io.github.bedrockgrpc.inference.v1.StreamInvokeRequest;
 import io.github.bedrockgrpc.inference.v1.ToolConfiguration;
 import io.grpc.Context;
@@ -28,7 +29,7 @@ import java.util.concurrent.TimeUnit;
 
  * A client of bedrock-grpc. The first argument chooses the example: stream, cancel, deadline,
 
- * tools, image, errors or scenario.
+ * tools, image, embed, errors or scenario.
 
  */
 public final class Main {
@@ -125,6 +126,13 @@ public final class Main {
     System.out.println();
   }
 
+  /** Prints which of two texts is nearer to a third one. */
+  void embed() {
+    var models = ModelServiceGrpc.newBlockingStub(client.getChannel());
+    var others = List.of("quarterly tax report", "a lighthouse by the sea");
+    System.out.println(Embedding.nearest(models, "embed", "ships look for the lighthouse", others));
+  }
+
   /** Shows a rate limit, an error in mid-stream, and an invalid request. */
   void errors() throws IOException {
     for (var target : List.of(FAULT + "throttling-x-amz-retry-after", FAULT + "stream-model-stream-error-after-3", "claud")) {
@@ -152,6 +160,7 @@ public final class Main {
         case "deadline" -> main.deadline();
         case "tools" -> main.tools();
         case "image" -> main.image();
+        case "embed" -> main.embed();
         case "errors" -> main.errors();
         default -> throw new IllegalArgumentException("there is no " + name);
       }

@@ -10,6 +10,7 @@ import io.github.bedrockgrpc.inference.v1.ContentBlock;
 import io.github.bedrockgrpc.inference.v1.ConverseInput;
 import io.github.bedrockgrpc.inference.v1.InferenceServiceGrpc;
 import io.github.bedrockgrpc.inference.v1.InvokeRequest;
+import io.github.bedrockgrpc.inference.v1.ModelServiceGrpc;
 import io.github.bedrockgrpc.inference.v1.StreamInvokeRequest;
 import io.github.bedrockgrpc.inference.v1.TokenUsage;
 import io.grpc.Context;
@@ -41,6 +42,7 @@ final class Scenario {
       String method,
       String target,
       String text,
+      @SerializedName("nearest_of") List<String> nearestOf,
       Integer times,
       String image,
       @SerializedName("blank_images") BlankImages blankImages,
@@ -145,6 +147,11 @@ final class Scenario {
   }
 
   private static void ask(ManagedChannel channel, Row row, Path folder, JsonObject result) throws IOException {
+    if ("InvokeModel".equals(row.method())) {
+      var models = ModelServiceGrpc.newBlockingStub(channel);
+      result.addProperty("text", Embedding.nearest(models, row.target(), row.text(), row.nearestOf()));
+      return;
+    }
     var stub = InferenceServiceGrpc.newBlockingStub(channel);
     var client = row.deadlineMs() == null ? stub : stub.withDeadlineAfter(row.deadlineMs(), TimeUnit.MILLISECONDS);
     var input = input(row, folder);
