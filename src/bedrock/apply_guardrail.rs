@@ -56,12 +56,12 @@ impl Bedrock {
             .guardrail_identifier(identifier)
             .guardrail_version(version);
         // The SDK drops unknown members, so its deserializer gets no body.
-        let (output, response) = Exchange::of(body, self.trace())
+        let (output, extracted) = Exchange::of(body, self.trace())
             .run(Box::pin(call.send()))
             .await;
         let output = output.map_err(failure::of_call)?;
         let request_id = output.request_id().unwrap_or_default().to_owned();
-        let body = match response {
+        let body = match extracted.response {
             Some(response) => read(response, &request_id).await?,
             None => Bytes::new(),
         };

@@ -9,9 +9,11 @@ use aws_sdk_bedrockruntime::Client;
 
 use super::{
     ControlPlane, Sdk, SessionOwner,
+    clock_skew::ClockSkew,
     exchange::{Endpoint, Hooks},
     failure,
     http::Http,
+    request_template::RequestTemplates,
     sdk::is_region,
     session::Session,
 };
@@ -57,11 +59,13 @@ struct Account {
 
 /// The client of one source Region.
 #[derive(Clone)]
-struct Regional {
-    client: Client,
+pub(super) struct Regional {
+    pub(super) client: Client,
     /// The URL that the client calls. `None` for the public endpoint.
     url: Option<Arc<str>>,
     endpoint: Arc<OnceLock<Endpoint>>,
+    pub(super) templates: Arc<RequestTemplates>,
+    pub(super) skew: Arc<ClockSkew>,
 }
 
 impl Bedrock {
@@ -165,6 +169,11 @@ impl Bedrock {
         self.trace.clone()
     }
 
+    /// Returns the HTTP client, whose connections all clients of the worker share.
+    pub(super) fn http(&self) -> &Http {
+        &self.shared.http
+    }
+
     fn clients(&self) -> MutexGuard<'_, Clients> {
         let clients = self.shared.clients.lock();
         clients.unwrap_or_else(PoisonError::into_inner)
@@ -176,6 +185,15 @@ impl Bedrock {
     ///
     /// Fails if the name cannot be the name of a Region.
     pub(super) fn client(&self, source_region: &str) -> Result<Client, Failure> {
+        Ok(self.regional(source_region)?.client)
+    }
+
+    /// Returns the client of a source Region.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the name cannot be that of a Region.
+    pub(super) fn regional(&self, source_region: &str) -> Result<Regional, Failure> {
         let mut clients = self.clients();
         let account = self.account.as_ref().map(|account| &account.name);
         let name = account.map(AsRef::as_ref);
@@ -188,7 +206,7 @@ impl Bedrock {
         if let Some(regional) = clients.get(source_region)
             && regional.url.as_deref() == url
         {
-            return Ok(regional.client.clone());
+            return Ok(regional.clone());
         }
         if !is_region(source_region) {
             return Err(failure::no_region(source_region));
@@ -198,16 +216,18 @@ impl Bedrock {
             .client_config(source_region, url, account.is_some())
             .http_client(self.shared.http.clone());
         let endpoint = Arc::default();
-        let hooks = Hooks::new(&endpoint);
-        let client = Client::from_conf(config.interceptor(hooks).build());
+        let skew = Arc::new(ClockSkew::new(self.sdk.corrects_clock()));
+        let hooks = Hooks::new(&endpoint, &skew);
+        let regional = Regional {
+            client: Client::from_conf(config.interceptor(hooks).build()),
+            url: url.map(Arc::from),
+            endpoint,
+            templates: Arc::default(),
+            skew,
+        };
         if clients.len() < MOST_CLIENTS || clients.contains_key(source_region) {
-            let regional = Regional {
-                client: client.clone(),
-                url: url.map(Arc::from),
-                endpoint,
-            };
-            clients.insert(source_region.to_owned(), regional);
+            clients.insert(source_region.to_owned(), regional.clone());
         }
-        Ok(client)
+        Ok(regional)
     }
 }

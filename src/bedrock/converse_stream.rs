@@ -1,13 +1,22 @@
 //! Calls ConverseStream, and returns when the response headers have arrived.
 
+use std::time::SystemTime;
+
 use aws_sdk_bedrockruntime::operation::RequestId;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::body::SdkBody;
+use http::HeaderValue;
+use http_body_util::BodyExt as _;
 
 use super::{
     Bedrock, BedrockEvents, RequestBody,
+    client::Regional,
     exchange::{Exchange, Response},
     failure,
+    request_template::RequestTemplate,
+    signature,
 };
-use crate::error::Failure;
+use crate::{error::Failure, telemetry::trace::TraceContext};
 
 /// The content type of Bedrock's event streams.
 const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
@@ -51,14 +60,61 @@ impl Bedrock {
         model_id: &str,
         body: RequestBody,
     ) -> Result<StreamResponse, Failure> {
-        let call = self
-            .client(source_region)?
-            .converse_stream()
-            .model_id(model_id);
-        let exchange = Exchange::of(body, self.trace());
-        let (output, response) = exchange.run(Box::pin(call.send())).await;
+        let regional = self.regional(source_region)?;
+        // The future takes several kilobytes, so it is boxed: it would be moved with every future
+        // around it.
+        if let Some(mut response) = Box::pin(self.repeat(&regional, model_id, &body)).await? {
+            let request_id = response.request_id().unwrap_or_default().to_owned();
+            return stream_of(Some(Response::take(&mut response, false)), &request_id);
+        }
+        let call = regional.client.converse_stream().model_id(model_id);
+        let exchange = Exchange::with_request(body.clone(), self.trace());
+        let (output, extracted) = exchange.run(Box::pin(call.send())).await;
+        let template = extracted
+            .request
+            .and_then(|request| RequestTemplate::new(request, &body));
+        if let Some(template) = template {
+            regional.templates.insert(model_id, template);
+        }
         let output = output.map_err(failure::of_call)?;
-        stream_of(response, output.request_id().unwrap_or_default())
+        stream_of(extracted.response, output.request_id().unwrap_or_default())
+    }
+
+    /// Makes a call like an earlier one of the SDK, and returns its successful response. `None` if
+    /// the SDK has to make it.
+    async fn repeat(
+        &self,
+        regional: &Regional,
+        model_id: &str,
+        body: &RequestBody,
+    ) -> Result<Option<HttpResponse>, Failure> {
+        let Some(template) = regional.templates.get(model_id) else {
+            return Ok(None);
+        };
+        let identity = template.identity().await;
+        let identity = identity.map_err(|error| failure::of_no_response(&*error))?;
+        let time = signature::timestamp(regional.skew.now());
+        let Some(mut request) = template.request(&identity, &time, body) else {
+            return Ok(None);
+        };
+        for (name, value) in self.trace().iter().flat_map(TraceContext::headers) {
+            // Trace contexts consist of characters that headers may have.
+            if let Ok(value) = HeaderValue::try_from(value) {
+                request.headers_mut().insert(name, value);
+            }
+        }
+        let sent = SystemTime::now();
+        let response = self.http().send(request).await;
+        let mut response = response.map_err(|error| failure::of_no_response(&error))?;
+        regional.skew.measure(sent, response.headers());
+        if response.status().is_success() {
+            return Ok(Some(response));
+        }
+        let body = std::mem::replace(response.body_mut(), SdkBody::empty());
+        if let Ok(body) = body.collect().await {
+            *response.body_mut() = SdkBody::from(body.to_bytes());
+        }
+        Err(failure::of_response(&response))
     }
 }
 

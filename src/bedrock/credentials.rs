@@ -39,7 +39,7 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::config_bag::ConfigBag;
 use tokio::time::Instant;
 
-use super::http::Http;
+use super::{http::Http, signature};
 
 /// The time limit for the chain. It is long because a credential process may call a server.
 const LONGEST_LOAD: Duration = Duration::from_secs(30);
@@ -234,6 +234,7 @@ impl Identity {
         };
         match tokio::time::timeout(LONGEST_LOAD, provider.provide_credentials()).await {
             Ok(Ok(credentials)) => {
+                let credentials = signature::with_signing_keys(credentials);
                 let mut state = self.state();
                 (state.failed, state.failures) = (None, 0);
                 state.last = Some(credentials.clone());

@@ -5,6 +5,7 @@ use std::{
     cell::Cell,
     pin::Pin,
     sync::{Arc, OnceLock},
+    time::SystemTime,
 };
 
 use aws_runtime::auth::PayloadSigningOverride;
@@ -18,6 +19,7 @@ use aws_smithy_runtime_api::{
             },
             dyn_dispatch_hint,
         },
+        orchestrator::HttpResponse,
         runtime_components::RuntimeComponents,
     },
     http::Headers,
@@ -25,8 +27,8 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
 use http::Uri;
 
-use super::RequestBody;
-use crate::telemetry::trace::{TRACEPARENT, TRACESTATE, TraceContext};
+use super::{RequestBody, clock_skew::ClockSkew, request_template::SentRequest};
+use crate::telemetry::trace::TraceContext;
 
 tokio::task_local! {
     /// The exchange of the current task. The hooks belong to the client and find the exchange here:
@@ -43,6 +45,10 @@ pub(super) struct Exchange {
     reads_response: bool,
     /// Whether the response is extracted with its headers.
     keeps_headers: bool,
+    /// Whether the request is copied when it is sent.
+    keeps_request: bool,
+    sent: Cell<Option<SentRequest>>,
+    sent_at: Cell<Option<SystemTime>>,
     trace: Option<TraceContext>,
 }
 
@@ -72,18 +78,38 @@ impl Exchange {
         }
     }
 
+    /// Creates the exchange of a call whose request is copied, and whose response is extracted.
+    pub(super) fn with_request(body: RequestBody, trace: Option<TraceContext>) -> Self {
+        Self {
+            keeps_request: true,
+            ..Self::of(body, trace)
+        }
+    }
+
     /// Makes a call of the SDK with these bytes. The SDK's future has several kilobytes. It is
     /// boxed, so that it is not moved with every future that contains it.
     ///
-    /// Also returns the response, if its status is 2xx and the SDK does not read it.
-    pub(super) async fn run<F: Future>(self, call: Pin<Box<F>>) -> (F::Output, Option<Response>) {
+    /// Also returns what was extracted.
+    pub(super) async fn run<F: Future>(self, call: Pin<Box<F>>) -> (F::Output, Extracted) {
         let call = async {
             let outcome = call.await;
-            let response = EXCHANGE.try_with(|exchange| exchange.response.take());
-            (outcome, response.ok().flatten())
+            let extracted = EXCHANGE.try_with(|exchange| Extracted {
+                response: exchange.response.take(),
+                request: exchange.sent.take(),
+            });
+            (outcome, extracted.unwrap_or_default())
         };
         EXCHANGE.scope(self, call).await
     }
+}
+
+/// What was extracted from a call of the SDK.
+#[derive(Default)]
+pub(super) struct Extracted {
+    /// The response, if its status is 2xx and the SDK does not read it.
+    pub(super) response: Option<Response>,
+    /// The request, if it was sent and the exchange keeps it.
+    pub(super) request: Option<SentRequest>,
 }
 
 /// The response to a call, if its status is 2xx.
@@ -94,6 +120,24 @@ pub(super) struct Response {
     pub(super) content_type: String,
     /// The headers, if the exchange keeps them.
     pub(super) headers: Headers,
+}
+
+impl Response {
+    /// Takes the body of a response, and copies what is needed of its head.
+    pub(super) fn take(response: &mut HttpResponse, keeps_headers: bool) -> Self {
+        let body = std::mem::replace(response.body_mut(), SdkBody::empty());
+        let headers = response.headers();
+        Self {
+            body,
+            status: response.status().as_u16(),
+            content_type: headers.get("content-type").unwrap_or_default().to_owned(),
+            headers: if keeps_headers {
+                headers.clone()
+            } else {
+                Headers::default()
+            },
+        }
+    }
 }
 
 /// The host and port that a client connects to.
@@ -122,13 +166,15 @@ fn endpoint(uri: &Uri) -> Option<Endpoint> {
 pub(super) struct Hooks {
     /// Set by the first call of the client.
     endpoint: Arc<OnceLock<Endpoint>>,
+    skew: Arc<ClockSkew>,
 }
 
 impl Hooks {
-    /// Creates the hooks of a client. They store its endpoint here.
-    pub(super) fn new(endpoint: &Arc<OnceLock<Endpoint>>) -> Self {
+    /// Creates the hooks of a client. They store its endpoint and the clock skew here.
+    pub(super) fn new(endpoint: &Arc<OnceLock<Endpoint>>, skew: &Arc<ClockSkew>) -> Self {
         Self {
             endpoint: Arc::clone(endpoint),
+            skew: Arc::clone(skew),
         }
     }
 }
@@ -169,7 +215,7 @@ impl Intercept for Hooks {
     fn modify_before_transmit(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
+        components: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let request = context.request_mut();
@@ -180,13 +226,15 @@ impl Intercept for Hooks {
             let _known = self.endpoint.set(endpoint);
         }
         EXCHANGE.try_with(|exchange| {
+            exchange.sent_at.set(Some(SystemTime::now()));
+            if exchange.keeps_request {
+                exchange.sent.set(SentRequest::of(request, components));
+            }
             let Some(span) = &exchange.trace else {
                 return Ok(());
             };
-            let headers = request.headers_mut();
-            headers.try_insert(TRACEPARENT, span.traceparent())?;
-            if let Some(state) = span.tracestate() {
-                headers.try_insert(TRACESTATE, state.to_owned())?;
+            for (name, value) in span.headers() {
+                request.headers_mut().try_insert(name, value)?;
             }
             Ok(())
         })?
@@ -198,27 +246,16 @@ impl Intercept for Hooks {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let (reads_response, keeps_headers) =
-            EXCHANGE.try_with(|exchange| (exchange.reads_response, exchange.keeps_headers))?;
-        if reads_response {
-            return Ok(());
-        }
         let response = context.response_mut();
-        if response.status().is_success() {
-            let body = std::mem::replace(response.body_mut(), SdkBody::empty());
-            let content_type = response.headers().get("content-type");
-            let response = Response {
-                body,
-                status: response.status().as_u16(),
-                content_type: content_type.unwrap_or_default().to_owned(),
-                headers: if keeps_headers {
-                    response.headers().clone()
-                } else {
-                    Headers::default()
-                },
-            };
-            EXCHANGE.try_with(|exchange| exchange.response.set(Some(response)))?;
-        }
+        EXCHANGE.try_with(|exchange| {
+            if let Some(sent) = exchange.sent_at.take() {
+                self.skew.measure(sent, response.headers());
+            }
+            if !exchange.reads_response && response.status().is_success() {
+                let response = Response::take(response, exchange.keeps_headers);
+                exchange.response.set(Some(response));
+            }
+        })?;
         Ok(())
     }
 }

@@ -195,8 +195,8 @@ impl Bedrock {
         let call = self.client(source_region)?.invoke_model();
         let call = with_options!(call.model_id(model_id), options);
         let exchange = Exchange::with_headers(body, self.trace());
-        let (output, response) = exchange.run(Box::pin(call.send())).await;
-        let Some(response) = response else {
+        let (output, extracted) = exchange.run(Box::pin(call.send())).await;
+        let Some(response) = extracted.response else {
             let failed = output.err().map(failure::of_call);
             return Err(failed.unwrap_or_else(|| failure::not_an_answer(200, "", "")));
         };
@@ -250,10 +250,10 @@ impl Bedrock {
             .invoke_model_with_response_stream();
         let call = with_options!(call.model_id(model_id), options);
         let exchange = Exchange::of(body, self.trace());
-        let (output, response) = exchange.run(Box::pin(call.send())).await;
+        let (output, extracted) = exchange.run(Box::pin(call.send())).await;
         let output = output.map_err(failure::of_call)?;
         let head = head!(output, output.content_type().to_owned());
-        let stream = stream_of(response, output.request_id().unwrap_or_default())?;
+        let stream = stream_of(extracted.response, output.request_id().unwrap_or_default())?;
         Ok((stream, head))
     }
 }

@@ -10,6 +10,9 @@
 //! | `sdk` | the configuration that aws-config's chain loads once |
 //! | `client` | the SDK's clients, one for each account and source Region |
 //! | `exchange` | hooks that insert request bodies and extract responses |
+//! | `request_template` | repeats a request of the SDK with another body |
+//! | `signature` | signs repeated requests, with signing keys that are kept |
+//! | `clock_skew` | the difference between Bedrock's clock and the machine's |
 //! | `converse_stream` | calls ConverseStream, and returns when the response headers have arrived |
 //! | `count_tokens`, `apply_guardrail` | call CountTokens and ApplyGuardrail |
 //! | `invoke_model` | calls InvokeModel, and its variant that streams |
@@ -28,6 +31,7 @@
 mod accounts;
 mod apply_guardrail;
 mod client;
+mod clock_skew;
 mod control;
 mod converse_stream;
 mod count_tokens;
@@ -40,9 +44,11 @@ mod http;
 mod invoke_model;
 mod open;
 mod request_body;
+mod request_template;
 mod sdk;
 mod session;
 mod session_name;
+mod signature;
 
 pub use accounts::SessionOwner;
 pub use apply_guardrail::GuardrailAnswer;

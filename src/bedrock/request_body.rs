@@ -1,12 +1,14 @@
 //! Holds the body of a request to Bedrock with its hash.
 
-use std::{fmt, fmt::Write as _, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 use bytes::Bytes;
 
-/// The minimum size of a body that is hashed in advance, in bytes. For smaller bodies, the SDK
-/// needs only some microseconds.
+use super::signature::hex;
+
+/// The minimum size of a body that is hashed in advance, in bytes. For smaller bodies, the hash
+/// takes only some microseconds.
 const HASHED: usize = 64 << 10;
 /// The number of bytes after which hashing checks again whether the result is still needed.
 const PIECE: usize = 64 << 10;
@@ -55,6 +57,14 @@ impl RequestBody {
         &self.bytes
     }
 
+    /// Returns the SHA-256 in hexadecimal. Computes it if it is not known.
+    pub(super) fn sha256(&self) -> Cow<'_, str> {
+        match &self.sha256 {
+            Some(known) => Cow::Borrowed(known),
+            None => Cow::Owned(hex(digest(&SHA256, &self.bytes).as_ref())),
+        }
+    }
+
     /// Returns the bytes, and the hash if it was computed.
     pub(super) fn into_parts(self) -> (Bytes, Option<Arc<str>>) {
         (self.bytes, self.sha256)
@@ -70,12 +80,7 @@ fn sha256(bytes: &[u8], is_stopped: impl Fn() -> bool) -> Option<Arc<str>> {
         }
         context.update(piece);
     }
-    let mut text = String::with_capacity(64);
-    for byte in context.finish().as_ref() {
-        // Writing to a String cannot fail.
-        let _infallible = write!(text, "{byte:02x}");
-    }
-    Some(text.into())
+    Some(hex(context.finish().as_ref()).into())
 }
 
 #[cfg(test)]

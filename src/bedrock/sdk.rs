@@ -21,6 +21,7 @@ use super::{
     failure,
     http::{CurrentSettings, Http, TlsError, Trust},
     session::SignedBySession,
+    signature,
 };
 use crate::{
     config::{
@@ -137,6 +138,7 @@ impl Sdk {
         options: &BedrockOptions,
     ) -> Result<Self, TlsError> {
         let credentials = Credentials::new(access_key_id, secret_access_key, None, None, NAME);
+        let credentials = signature::with_signing_keys(credentials);
         let connections = CurrentSettings::new(Trust::load(options, None)?, options);
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -275,6 +277,12 @@ impl Sdk {
             .into_iter()
             .find_map(|endpoints| endpoints?.endpoint_url.as_deref())
             .or(configured.endpoint_url.as_deref())
+    }
+
+    /// Returns whether clients correct the difference between AWS's clock and the machine's.
+    pub(super) fn corrects_clock(&self) -> bool {
+        let config = aws_sdk_bedrockruntime::Config::new(&self.process.config);
+        !config.disable_clock_skew_correction().unwrap_or(false)
     }
 
     /// Returns the configuration of a client for one source Region, without an HTTP client. If

@@ -38,7 +38,7 @@ use tokio::{sync::OwnedMutexGuard, time::Instant};
 
 use super::{
     credentials::{Cause, Identity, NoCredentials, causes},
-    failure,
+    failure, signature,
 };
 use crate::error::{Failure, Reason};
 
@@ -350,7 +350,7 @@ fn held(output: AssumeRoleOutput) -> Option<Held> {
         "AssumeRole",
     );
     Some(Held {
-        identity: credentials.into(),
+        identity: signature::with_signing_keys(credentials).into(),
         refresh_at: now + (lifetime - LONGEST_MARGIN.min(lifetime / 5)),
         expiry,
     })

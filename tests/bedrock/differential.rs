@@ -2,13 +2,20 @@
 //! same requests, and the same responses the same errors. So neither an update of the SDK nor a
 //! bypass of a part of it can change what Bedrock receives.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Write as _,
+    iter::repeat_n,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use aws_lc_rs::{digest, hmac};
 use aws_sdk_bedrockruntime::{
     config::Builder, error::ProvideErrorMetadata, operation::RequestId as _,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::{DateTime, date_time::Format};
 use bedrock_grpc::{
     bedrock::{Bedrock, Sdk},
     config::Config,
@@ -17,6 +24,7 @@ use bedrock_grpc::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use time::{PrimitiveDateTime, macros::format_description};
 
 use super::{
     chain::child_running,
@@ -31,15 +39,19 @@ const KEY: Auth = Auth::Signed("AKIDPLAIN", "not-a-real-secret", None);
 const SESSION: Auth = Auth::Signed("ASIAPLAIN", "not-a-real-secret", Some("session/token+=="));
 const BEARER: Auth = Auth::Bearer("not-a-real-api-key");
 const BODY: &str = r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}]}"#;
-/// A target of each kind.
-const TARGETS: [&str; 6] = [
+/// A target of each kind, and characters that are encoded in a path.
+const TARGETS: [&str; 8] = [
     "amazon.nova-lite-v1:0",
     "us.anthropic.claude-sonnet-4-20250514-v1:0",
     "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.amazon.nova-lite-v1:0",
     "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123",
     "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abc123",
     "arn:aws:bedrock:us-east-1:123456789012:prompt/ABCDEFGHIJ:1",
+    "modell-ä/日本 1+2=3%20~(a)*'b'",
+    "us.../..//.",
 ];
+/// How often each call is made: the first time by the SDK, later by repeating its request.
+const TIMES: usize = 3;
 /// Headers whose values differ from call to call, or name the client. Their presence is compared.
 const VARYING: [&str; 4] = [
     "amz-sdk-invocation-id",
@@ -231,8 +243,10 @@ async fn compare(
     let output = child.output().await.expect("the test can start itself");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
-    for OneCall { model_id, body } in calls {
+    let mut ids = HashSet::new();
+    for OneCall { model_id, body } in calls.iter().flat_map(|call| repeat_n(call, TIMES)) {
         let call = server.call().await;
+        assert!(ids.insert(call.header("amz-sdk-invocation-id").to_owned()));
         let set = |builder| {
             let mut builder: Builder = set(builder);
             builder.set_endpoint_url(url.clone());
@@ -279,8 +293,9 @@ async fn the_calls_of_the_gateway() {
     let options = Config::without_file().expect("variables").bedrock;
     let sdk = Sdk::load(&options).await.expect("certificates");
     let bedrock = Bedrock::new(&sdk);
-    for OneCall { model_id, body } in calls {
-        let answer = bedrock.converse_stream("us-east-1", &model_id, Bytes::from(body));
+    for OneCall { model_id, body } in calls.iter().flat_map(|call| repeat_n(call, TIMES)) {
+        let body = Bytes::from(body.clone());
+        let answer = bedrock.converse_stream("us-east-1", model_id, body);
         answer.await.expect("an answer");
     }
 }
@@ -316,6 +331,41 @@ async fn requests_to_public_endpoints_are_those_of_the_sdk() {
         for auth in [SESSION, BEARER] {
             compare(auth, None, variables, set, host, &calls()).await;
         }
+    }
+}
+
+/// Bedrock rejects signatures whose time differs too much from its own.
+#[tokio::test]
+async fn requests_have_the_time_of_bedrock_after_its_first_answer() {
+    let ahead = Duration::from_secs(60 * 60);
+    let date = DateTime::from(SystemTime::now() + ahead).fmt(Format::HttpDate);
+    let reply = Reply {
+        status: 403,
+        headers: vec![
+            ("date", date.expect("a date")),
+            ("x-amzn-errortype", "InvalidSignatureException".to_owned()),
+        ],
+        body: Bytes::from_static(b"{}"),
+    };
+    let mut server = Server::start(Setup {
+        reply: Some(reply),
+        ..Setup::default()
+    })
+    .await;
+    let client = bedrock(&server.options());
+    let format = format_description!("[year][month][day]T[hour][minute][second]Z");
+    for earlier in 0..TIMES {
+        let answer = client.converse_stream("us-east-1", TARGETS[0], Bytes::from_static(b"{}"));
+        let failure = answer.await.expect_err("an error");
+        assert_eq!(failure.reason, Reason::UpstreamCredentials);
+        let call = server.call().await;
+        let signed = PrimitiveDateTime::parse(call.header("x-amz-date"), format);
+        let signed = SystemTime::from(signed.expect("a time").assume_utc());
+        let expected = SystemTime::now() + ahead * u32::from(earlier > 0);
+        let difference = signed
+            .duration_since(expected)
+            .unwrap_or_else(|error| error.duration());
+        assert!(difference < ahead / 2, "{earlier}: {difference:?}");
     }
 }
 
@@ -368,10 +418,7 @@ async fn compare_error(status: u16, error_type: Option<&str>, body: &str) {
         ..Setup::default()
     })
     .await;
-    let failure = bedrock(&server.options())
-        .converse_stream("us-east-1", TARGETS[0], Bytes::from_static(b"{}"))
-        .await
-        .expect_err("an error");
+    let client = bedrock(&server.options());
     let (_, result) = plain_sdk::converse_stream(
         KEY,
         |builder| builder,
@@ -381,16 +428,22 @@ async fn compare_error(status: u16, error_type: Option<&str>, body: &str) {
     )
     .await;
     let error = result.expect_err("an error");
-    let upstream = failure.upstream.expect("Bedrock's part");
-    assert_eq!(Some(&*upstream.exception), error.code(), "{body}");
-    assert_eq!(Some(&*upstream.request_id), error.request_id(), "{body}");
-    let status_seen = error.raw_response().map(|raw| raw.status().as_u16());
-    assert_eq!(upstream.http_status, status_seen, "{body}");
-    // Messages about credentials quote the signed request, so the gateway removes them.
-    if failure.reason != Reason::UpstreamCredentials {
-        assert_eq!(Some(&*upstream.message), error.message(), "{body}");
+    for _ in 0..TIMES {
+        let failure = client
+            .converse_stream("us-east-1", TARGETS[0], Bytes::from_static(b"{}"))
+            .await
+            .expect_err("an error");
+        let upstream = failure.upstream.expect("Bedrock's part");
+        assert_eq!(Some(&*upstream.exception), error.code(), "{body}");
+        assert_eq!(Some(&*upstream.request_id), error.request_id(), "{body}");
+        let status_seen = error.raw_response().map(|raw| raw.status().as_u16());
+        assert_eq!(upstream.http_status, status_seen, "{body}");
+        // Messages about credentials quote the signed request, so the gateway removes them.
+        if failure.reason != Reason::UpstreamCredentials {
+            assert_eq!(Some(&*upstream.message), error.message(), "{body}");
+        }
+        assert_ne!(failure.reason, Reason::UpstreamUnknown, "{body}");
     }
-    assert_ne!(failure.reason, Reason::UpstreamUnknown, "{body}");
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ pub(in crate::bedrock) fn of_call<E: StdError + 'static>(
 
 /// Converts an error response. Parses its bytes, because the SDK's types do not cover all errors of
 /// Bedrock.
-pub(super) fn of_response(response: &HttpResponse) -> Failure {
+pub(in crate::bedrock) fn of_response(response: &HttpResponse) -> Failure {
     let headers = response.headers();
     let body = ErrorBody::read(response.body().bytes().unwrap_or_default());
     let name = headers
@@ -55,7 +55,7 @@ pub(super) fn of_response(response: &HttpResponse) -> Failure {
 }
 
 /// Converts an error for which there is no response.
-fn of_no_response(error: &(dyn StdError + 'static)) -> Failure {
+pub(in crate::bedrock) fn of_no_response(error: &(dyn StdError + 'static)) -> Failure {
     if let Some(error) = find::<http::Error>(error) {
         return of_http(error);
     }

@@ -15,7 +15,7 @@ mod retry_delay;
 use std::fmt;
 
 use body::ErrorBody;
-pub(super) use call::{find, is_rejection, of_call};
+pub(super) use call::{find, is_rejection, of_call, of_no_response, of_response};
 
 use super::frame::{CorruptFrame, Frame};
 use crate::{

@@ -154,8 +154,12 @@ impl Http {
         pool
     }
 
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
-        let request = buffered(request).await?;
+    /// Sends a request, and returns when the head of its answer has arrived.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no answer.
+    pub(super) async fn send(&self, request: Request<Bytes>) -> Result<HttpResponse, Error> {
         let pool = self.pool(Origin::of(request.uri())?);
         let response = match exchange(&pool, request.clone()).await {
             // The request is retried once. This is safe, because the peer has not processed it.
@@ -197,7 +201,7 @@ impl HttpConnector for Http {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let this = self.clone();
         HttpConnectorFuture::new(async move {
-            let sent = this.send(request);
+            let sent = async { this.send(buffered(request).await?).await };
             let Some(limit) = this.head_limit else {
                 return sent.await.map_err(ConnectorError::from);
             };

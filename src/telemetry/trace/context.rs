@@ -65,6 +65,14 @@ impl TraceContext {
         format!("00-{}-{}-{flags:02x}", self.trace_id, self.span_id)
     }
 
+    /// Returns the headers of calls within this span.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let state = self
+            .tracestate()
+            .map(|state| (TRACESTATE, state.to_owned()));
+        [(TRACEPARENT, self.traceparent())].into_iter().chain(state)
+    }
+
     /// Returns the value of `tracestate`, if there is one.
     pub fn tracestate(&self) -> Option<&str> {
         self.state.as_deref()

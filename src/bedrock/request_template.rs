@@ -1,0 +1,389 @@
+//! Repeats a request of the SDK. The SDK makes the first request of each client and model. Further
+//! requests differ from it only in the body, the time, the signature and the invocation ID, so they
+//! are made from it. This costs a small part of what the SDK's way costs.
+//!
+//! The SDK decides on everything else: endpoint, path, headers, user agent, authentication scheme
+//! and credentials. A template is used only if it reproduces the SDK's request with the same
+//! signature.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use aws_credential_types::{Credentials, Token, credential_feature::AwsCredentialFeature};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        auth::{AuthScheme as _, AuthSchemeId},
+        identity::{
+            Identity, IdentityCacheLocation, ResolveCachedIdentity as _, ResolveIdentity as _,
+            SharedIdentityCache, SharedIdentityResolver,
+        },
+        orchestrator::HttpRequest,
+        runtime_components::RuntimeComponents,
+    },
+};
+use aws_smithy_types::config_bag::ConfigBag;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request,
+    header::{AUTHORIZATION, CONTENT_LENGTH},
+    request::Parts,
+};
+
+use super::{
+    RequestBody,
+    signature::{ALGORITHM, Scope, Signable, SignedHeaders, canonical_path},
+};
+
+const DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const INVOCATION_ID: HeaderName = HeaderName::from_static("amz-sdk-invocation-id");
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+/// The headers that differ from request to request.
+const VARYING: [HeaderName; 5] = [
+    AUTHORIZATION,
+    CONTENT_LENGTH,
+    DATE,
+    INVOCATION_ID,
+    SECURITY_TOKEN,
+];
+const BEARER: &str = "Bearer ";
+
+/// The maximum number of templates of a client. It limits the memory that model IDs from callers
+/// can use.
+const MOST_TEMPLATES: usize = 64;
+
+/// The templates of a client, by model ID.
+#[derive(Default)]
+pub(super) struct RequestTemplates(Mutex<HashMap<String, Arc<RequestTemplate>>>);
+
+impl RequestTemplates {
+    pub(super) fn get(&self, model_id: &str) -> Option<Arc<RequestTemplate>> {
+        self.lock().get(model_id).cloned()
+    }
+
+    pub(super) fn insert(&self, model_id: &str, template: RequestTemplate) {
+        let mut templates = self.lock();
+        if templates.len() >= MOST_TEMPLATES {
+            templates.clear();
+        }
+        templates.insert(model_id.to_owned(), Arc::new(template));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<RequestTemplate>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request as the SDK sent it.
+pub(super) struct SentRequest {
+    head: Parts,
+    components: RuntimeComponents,
+}
+
+impl SentRequest {
+    /// Copies the head of a request. `None` if its body is not in memory.
+    pub(super) fn of(request: &HttpRequest, components: &RuntimeComponents) -> Option<Self> {
+        let request = request.try_clone()?.try_into_http1x().ok()?;
+        Some(Self {
+            head: request.into_parts().0,
+            components: components.clone(),
+        })
+    }
+}
+
+/// A request of the SDK that can be repeated.
+pub(super) struct RequestTemplate {
+    /// Its headers that differ from request to request are empty.
+    head: Parts,
+    host: String,
+    authentication: Authentication,
+    /// The features of the credentials, which the user agent names.
+    features: Features,
+    identities: Identities,
+}
+
+type Features = (Vec<AwsCredentialFeature>, bool);
+
+enum Authentication {
+    Signature {
+        scope: Scope,
+        /// The path, encoded twice.
+        path: String,
+        /// The signed headers for credentials without a session token.
+        signed: SignedHeaders,
+        signed_with_token: SignedHeaders,
+    },
+    Bearer,
+}
+
+/// Where the SDK gets identities from.
+struct Identities {
+    components: RuntimeComponents,
+    resolver: SharedIdentityResolver,
+    cache: Option<SharedIdentityCache>,
+    no_config: ConfigBag,
+}
+
+impl Identities {
+    fn new(components: RuntimeComponents, scheme: AuthSchemeId) -> Option<Self> {
+        let scheme = components.auth_scheme(scheme)?;
+        let resolver = scheme.identity_resolver(&components)?;
+        let is_cached = resolver.cache_location() == IdentityCacheLocation::RuntimeComponents;
+        Some(Self {
+            cache: is_cached.then(|| components.identity_cache()),
+            components,
+            resolver,
+            no_config: ConfigBag::base(),
+        })
+    }
+
+    async fn resolve(&self) -> Result<Identity, BoxError> {
+        let (components, config) = (&self.components, &self.no_config);
+        match &self.cache {
+            Some(cache) => {
+                let resolver = self.resolver.clone();
+                cache
+                    .resolve_cached_identity(resolver, components, config)
+                    .await
+            }
+            None => self.resolver.resolve_identity(components, config).await,
+        }
+    }
+}
+
+impl RequestTemplate {
+    /// Creates a template from a request with this body. `None` if the request can't be repeated,
+    /// or if its identity is not available at the moment.
+    pub(super) fn new(sent: SentRequest, body: &RequestBody) -> Option<Self> {
+        let SentRequest {
+            mut head,
+            components,
+        } = sent;
+        if head.uri.query().is_some() {
+            return None;
+        }
+        let original = std::mem::take(&mut head.headers);
+        let authorization = original.get(AUTHORIZATION)?.to_str().ok()?;
+        let (authentication, scheme) = match authorization.strip_prefix(BEARER) {
+            Some(_) => (Authentication::Bearer, "httpBearerAuth"),
+            None => (signature_of(authorization, head.uri.path())?, "sigv4"),
+        };
+        let identities = Identities::new(components, AuthSchemeId::from(scheme))?;
+        let identity = identities.resolve().now_or_never()?.ok()?;
+        head.headers = original.clone();
+        for name in VARYING {
+            if let Some(value) = head.headers.get_mut(name) {
+                *value = HeaderValue::from_static("");
+            }
+        }
+        let template = Self {
+            host: host_of(&head.uri)?,
+            head,
+            authentication,
+            features: identity.data().map(features_of).unwrap_or_default(),
+            identities,
+        };
+        let time = original.get(DATE).map(HeaderValue::to_str);
+        let time = time.transpose().ok()?.unwrap_or_default();
+        let mut again = template.headers(&identity, time, body)?;
+        again.insert(INVOCATION_ID, original.get(INVOCATION_ID)?.clone());
+        (again == original).then_some(template)
+    }
+
+    /// Returns the identity of a request that is sent now.
+    ///
+    /// # Errors
+    ///
+    /// Fails as the SDK fails if there is none.
+    pub(super) async fn identity(&self) -> Result<Identity, BoxError> {
+        self.identities.resolve().await
+    }
+
+    /// Returns the request with another body, by an identity of [`Self::identity`]. `None` if the
+    /// SDK has to make this request, because its user agent would be another one.
+    pub(super) fn request(
+        &self,
+        identity: &Identity,
+        time: &str,
+        body: &RequestBody,
+    ) -> Option<Request<Bytes>> {
+        if identity.data().map(features_of).unwrap_or_default() != self.features {
+            return None;
+        }
+        let mut headers = self.headers(identity, time, body)?;
+        headers.insert(INVOCATION_ID, invocation_id()?);
+        let mut request = Request::new(body.bytes().clone());
+        *request.method_mut() = self.head.method.clone();
+        *request.uri_mut() = self.head.uri.clone();
+        *request.headers_mut() = headers;
+        Some(request)
+    }
+
+    /// Returns all headers except the invocation ID.
+    fn headers(&self, identity: &Identity, time: &str, body: &RequestBody) -> Option<HeaderMap> {
+        let mut headers = self.head.headers.clone();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.bytes().len()));
+        let authorization = match &self.authentication {
+            Authentication::Bearer => {
+                format!("{BEARER}{}", identity.data::<Token>()?.token())
+            }
+            Authentication::Signature {
+                scope,
+                path,
+                signed,
+                signed_with_token,
+            } => {
+                let credentials: &Credentials = identity.data()?;
+                headers.insert(DATE, HeaderValue::try_from(time).ok()?);
+                let signed = match credentials.session_token() {
+                    Some(token) => {
+                        let mut value = HeaderValue::try_from(token).ok()?;
+                        value.set_sensitive(true);
+                        headers.insert(SECURITY_TOKEN, value);
+                        signed_with_token
+                    }
+                    None => {
+                        headers.remove(SECURITY_TOKEN);
+                        signed
+                    }
+                };
+                let request = Signable {
+                    method: self.head.method.as_str(),
+                    path,
+                    host: &self.host,
+                    headers: &headers,
+                    signed,
+                    body_sha256: &body.sha256(),
+                };
+                request.authorization(scope, credentials, time)
+            }
+        };
+        let mut authorization = HeaderValue::try_from(authorization).ok()?;
+        authorization.set_sensitive(true);
+        headers.insert(AUTHORIZATION, authorization);
+        Some(headers)
+    }
+}
+
+/// Reads the scope and the names of the signed headers from a header of the SDK. It has the form
+/// `AWS4-HMAC-SHA256 Credential=ID/DATE/REGION/SERVICE/aws4_request, SignedHeaders=…, Signature=…`.
+fn signature_of(authorization: &str, path: &str) -> Option<Authentication> {
+    let mut parts = authorization.strip_prefix(ALGORITHM)?.split(',');
+    let credential = parts.next()?.trim().strip_prefix("Credential=")?;
+    let mut scope = credential.rsplit('/').skip(1);
+    let (service, region) = (scope.next()?.to_owned(), scope.next()?.to_owned());
+    let names = parts.next()?.trim().strip_prefix("SignedHeaders=")?;
+    let names: Result<Vec<HeaderName>, _> = names.split(';').map(str::parse).collect();
+    let mut names = names.ok()?;
+    names.retain(|name| *name != SECURITY_TOKEN);
+    Some(Authentication::Signature {
+        scope: Scope { region, service },
+        path: canonical_path(path)?,
+        signed: SignedHeaders::new(names.clone()),
+        signed_with_token: SignedHeaders::new(names.into_iter().chain([SECURITY_TOKEN])),
+    })
+}
+
+/// Returns the host as the header `host` names it.
+fn host_of(uri: &http::Uri) -> Option<String> {
+    let is_default = matches!(
+        (uri.scheme_str(), uri.port_u16()),
+        (Some("http"), Some(80)) | (Some("https"), Some(443))
+    );
+    let host = if is_default {
+        uri.host()?
+    } else {
+        uri.authority()?.as_str()
+    };
+    Some(host.to_owned())
+}
+
+fn features_of(credentials: &Credentials) -> Features {
+    let features = credentials.get_property::<Vec<AwsCredentialFeature>>();
+    let has_account = credentials.account_id().is_some();
+    (features.cloned().unwrap_or_default(), has_account)
+}
+
+/// Returns a random UUID, as the SDK sends one with each call.
+fn invocation_id() -> Option<HeaderValue> {
+    let random = fastrand::u128(..);
+    // Version 4 and the variant of RFC 9562.
+    let random = (random & !(0xf << 76)) | (4 << 76);
+    let random = (random & !(0b11 << 62)) | (0b10 << 62);
+    let digits = format!("{random:032x}");
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32];
+    let parts: Option<Vec<_>> = parts.into_iter().map(|part| digits.get(part)).collect();
+    HeaderValue::try_from(parts?.join("-")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use bedrock_emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options};
+
+    use super::*;
+    use crate::{
+        bedrock::{Bedrock, Sdk},
+        config::bedrock::BedrockOptions,
+    };
+
+    const BODY: &[u8] = br#"{"messages":[{"role":"user","content":[{"text":"hi"}]}]}"#;
+
+    /// The emulator checks the signatures.
+    #[tokio::test]
+    async fn further_requests_are_made_from_the_first_one() {
+        let emulator = Emulator::start(Options::default()).unwrap();
+        let options = BedrockOptions {
+            region: Some("us-east-1".to_owned()),
+            endpoint_url: Some(emulator.endpoint_url()),
+            ..BedrockOptions::default()
+        };
+        let sdk =
+            Sdk::with_credentials(DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, &options).unwrap();
+        let client = Bedrock::new(&sdk);
+        let model_id = "amazon.nova-lite-v1:0";
+        let known = || {
+            client
+                .regional("us-east-1")
+                .unwrap()
+                .templates
+                .get(model_id)
+        };
+        assert!(known().is_none());
+        let mut first = None;
+        for text in ["hi", "a longer text", ""] {
+            let body =
+                format!(r#"{{"messages":[{{"role":"user","content":[{{"text":"{text}."}}]}}]}}"#);
+            let answer = client.converse_stream("us-east-1", model_id, Bytes::from(body));
+            answer.await.unwrap();
+            let template = known().expect("the request can be repeated");
+            let first = first.get_or_insert_with(|| Arc::clone(&template));
+            assert!(Arc::ptr_eq(first, &template));
+        }
+        let template = known().unwrap();
+        let body = RequestBody::from(Bytes::from_static(BODY));
+        let request = |credentials: Credentials| {
+            template.request(&Identity::from(credentials), "20260102T030405Z", &body)
+        };
+        let credentials = Credentials::new("AKID", "secret", Some("token".to_owned()), None, "");
+        let with_token = request(credentials.clone()).unwrap();
+        let authorization = with_token.headers()[AUTHORIZATION].to_str().unwrap();
+        assert!(authorization.contains(";x-amz-date;x-amz-security-token;"));
+        assert_eq!(with_token.headers()[SECURITY_TOKEN], "token");
+        let mut elsewhere = credentials;
+        elsewhere.set_property(vec![AwsCredentialFeature::CredentialsProcess]);
+        assert!(request(elsewhere).is_none());
+    }
+
+    #[test]
+    fn invocation_ids_are_random_uuids() {
+        let one = invocation_id().unwrap();
+        let text = one.to_str().unwrap();
+        assert_eq!(text.len(), 36);
+        assert_eq!(&text[14..15], "4");
+        assert!(matches!(&text[19..20], "8" | "9" | "a" | "b"));
+        assert_ne!(invocation_id().unwrap(), one);
+    }
+}
