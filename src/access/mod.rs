@@ -6,46 +6,18 @@
 //!
 //! | file | job |
 //! |---|---|
-//!
-//! `gate`
-//!
-//! decides whether a call is allowed, and who its caller is
-//!
+//! | `gate` | decides whether a call is allowed, and who its caller is |
 //! | `credential` | reads the credential from a call's headers and connection |
-//!
-//! `certificate`
-//!
-//! client certificates, and the names that they contain
-//!
-//!
-//! `certificate_verifier`
-//!
-//! accepts client certificates that the configured CAs issued
-//!
+//! | `certificate` | client certificates, and the names that they contain |
+//! | `certificate_verifier` | accepts client certificates that the configured CAs issued |
 //! | `claimed_caller` | the caller that a credential names, according to its issuer |
-//!
-//! `verifier`
-//!
-//! the trait of verifiers, which check credentials such as tokens
-//!
-//!
-//! [`token`]
-//!
-//! checks tokens of issuers and of Kubernetes service accounts
-//!
-//!
-//! [`key`]
-//!
-//! the format of API keys: prefix, random part, checksum
-//!
+//! | `verifier` | the trait of verifiers, which check credentials such as tokens |
+//! | [`token`] | checks tokens of issuers and of Kubernetes service accounts |
+//! | [`key`] | the format of API keys: prefix, random part, checksum |
 //! | [`limits`] | limits of callers, groups and targets |
 //! | `snapshot` | the configured callers and their keys |
 //! | `permission` | what a caller may do |
-//!
-//! `caller`
-//!
-//! a caller, with the settings that apply to it
-//!
+//! | `caller` | a caller, with the settings that apply to it |
 //! | `revocation` | ends open calls that a new configuration does not accept |
 //! | `rejection` | why a credential was refused |
 //! | `failures` | counts the recent failed attempts of each peer address |

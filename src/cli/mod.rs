@@ -6,52 +6,20 @@
 //! | [`invoke_model`] | calls a model in its own format |
 //! | [`limits`], [`health`] | commands that ask a gateway about the caller and about itself |
 //! | [`serve`], `dev`, `emulate` | the commands that serve |
-//!
-//! `sample_callers`
-//!
-//! the two callers of `dev --callers`
-//!
-//!
-//! [`emulated_quotas`]
-//!
-//! the options for quotas that `dev` and `emulate` share
-//!
-//!
-//! [`signals`]
-//!
-//! the signals of commands that serve
-//!
+//! | `sample_callers` | the two callers of `dev --callers` |
+//! | [`emulated_quotas`] | the options for quotas that `dev` and `emulate` share |
+//! | [`signals`] | the signals of commands that serve |
 //! | [`check`] | validates configuration files |
 //! | [`diff`] | prints what a reload would change |
 //! | [`schema`] | prints the JSON schema of the configuration |
 //! | [`iam_policy`] | prints the IAM policy that a configuration needs |
 //! | [`keys`] | creates API keys for callers |
-//!
-//! [`credential`]
-//!
-//! the API key or token that client commands send
-//!
-//!
-//! [`connect`]
-//!
-//! the connection options of client commands
-//!
-//!
-//! [`client`]
-//!
-//! the calls of client commands, with deadlines and a retry
-//!
+//! | [`credential`] | the API key or token that client commands send |
+//! | [`connect`] | the connection options of client commands |
+//! | [`client`] | the calls of client commands, with deadlines and a retry |
 //! | `request_file` | the file with a Converse request |
-//!
-//! [`events`]
-//!
-//! prints an answer as JSON lines
-//!
-//!
-//! [`failure`]
-//!
-//! a failed call, which is printed as text or JSON
-//!
+//! | [`events`] | prints an answer as JSON lines |
+//! | [`failure`] | a failed call, which is printed as text or JSON |
 //! | [`interrupt`] | handles Ctrl-C |
 //! | `runtime` | runs a command on the current thread |
 //! | [`exit`] | the exit codes |

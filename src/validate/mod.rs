@@ -7,11 +7,7 @@
 //!
 //! | file | rules for |
 //! |---|---|
-//!
-//! `target`
-//!
-//! the format of the target
-//!
+//! | `target` | the format of the target |
 //! | `message` | the conversation, the system prompt, and which role can contain which blocks |
 //! | `media` | images, documents, video, audio |
 //! | `tool` | tools, their calls and results |

@@ -8,34 +8,14 @@
 //! | file | job |
 //! |---|---|
 //! | `kind` | the kinds of limits, and the period for which each counts |
-//!
-//! `scope`
-//!
-//! the caller, group or target to which a limit applies
-//!
+//! | `scope` | the caller, group or target to which a limit applies |
 //! | `level` | the arithmetic of one count |
 //! | `store` | the trait of stores, which hold the counts |
-//!
-//! `decision`
-//!
-//! decides whether a call fits, and computes the state of its limits
-//!
-//!
-//! `process`
-//!
-//! a store that counts in this process
-//!
-//!
-//! `remote`
-//!
-//! a store that counts in Redis or Valkey, for all replicas
-//!
+//! | `decision` | decides whether a call fits, and computes the state of its limits |
+//! | `process` | a store that counts in this process |
+//! | `remote` | a store that counts in Redis or Valkey, for all replicas |
 //! | `refusal` | the failure of a call that exceeds a limit |
-//!
-//! `accounting`
-//!
-//! what is needed to count usage: store, prices, limits of targets
-//!
+//! | `accounting` | what is needed to count usage: store, prices, limits of targets |
 //! | `charge` | the reservation of one call, settled exactly once |
 //! | `price` | computes what a call costs |
 

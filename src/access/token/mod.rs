@@ -6,16 +6,8 @@
 //!
 //! | file | job |
 //! |---|---|
-//!
-//! `issuer`
-//!
-//! one trusted issuer: checks the signature and claims of its tokens
-//!
-//!
-//! `claims`
-//!
-//! reads tokens, before and after the signature is checked
-//!
+//! | `issuer` | one trusted issuer: checks the signature and claims of its tokens |
+//! | `claims` | reads tokens, before and after the signature is checked |
 //! | `cache` | caches recently checked tokens |
 //! | `issuer_keys` | the current keys of an issuer, and the task that refreshes them |
 //! | `source` | the location of keys: a file, a URL, discovery, the API server |

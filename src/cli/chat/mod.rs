@@ -2,27 +2,12 @@
 //!
 //! | module | job |
 //! |---|---|
-//!
-//! [`conversation`]
-//!
-//! the questions and answers so far, and the next request
-//!
-//!
-//! [`turn`]
-//!
-//! sends one question and prints its answer
-//!
+//! | [`conversation`] | the questions and answers so far, and the next request |
+//! | [`turn`] | sends one question and prints its answer |
 //! | [`render`] | prints an answer's events as text |
 //! | [`session`] | the state that all turns of a conversation share |
-//!
-//! [`summary`]
-//!
-//! the summary of a turn: route, speed and tokens
-//!
-//!
-//! [`interactive`]
-//!
-//! the interactive prompt and its commands
+//! | [`summary`] | the summary of a turn: route, speed and tokens |
+//! | [`interactive`] | the interactive prompt and its commands |
 //!
 
 mod conversation;

@@ -3,15 +3,8 @@
 //!
 //! | file | job |
 //! |---|---|
-//!
-//! `protection`
-//!
-//! lists the settings that protect the gateway
-//!
-//!
-//! `key`
-//!
-//! the keys of these settings
+//! | `protection` | lists the settings that protect the gateway |
+//! | `key` | the keys of these settings |
 //!
 
 mod key;

@@ -6,33 +6,14 @@
 //!
 //! | file | job |
 //! |---|---|
-//!
-//! `reserve`
-//!
-//! reserves the amounts of a call, or decides without the store
-//!
-//!
-//! `queue`
-//!
-//! the settlements that the store has not acknowledged yet
-//!
+//! | `reserve` | reserves the amounts of a call, or decides without the store |
+//! | `queue` | the settlements that the store has not acknowledged yet |
 //! | `settle` | sends settlements to the store |
-//!
-//! `keep`
-//!
-//! keeps the connection, and renews the lease of this replica
-//!
-//!
-//! `connect`
-//!
-//! opens connections, and reads the store's settings
-//!
+//! | `keep` | keeps the connection, and renews the lease of this replica |
+//! | `connect` | opens connections, and reads the store's settings |
 //! | `breaker` | the circuit breaker |
 //! | `script` | the scripts: `level.lua`, and one for each step |
-//!
-//! `shared`
-//!
-//! the state that the calls and the tasks share
+//! | `shared` | the state that the calls and the tasks share |
 //!
 
 mod breaker;
