@@ -1,4 +1,4 @@
-//! Logs the received calls and how each one ended.
+//! Logs the received calls, and how each one ended.
 
 use std::{
     collections::VecDeque,
@@ -21,41 +21,41 @@ pub struct Call {
     pub id: u64,
     /// The `x-amzn-requestid` of the answer.
     pub request_id: String,
-    /// The operation's name in the API, such as `ConverseStream`; empty for an unknown path.
+    /// The operation's name in the API, such as `ConverseStream`. Empty for an unknown path.
     pub operation: &'static str,
-    /// The decoded model ID. For a call to the control plane, the identifier of the profile or
+    /// The decoded model ID. For a call of the control plane, the identifier of the profile or
     /// model.
     pub model_id: String,
     /// When the call arrived.
     pub time: SystemTime,
-    /// The AWS account that is called: the account of the role whose session signs, or else the
-    /// emulator's own.
+    /// The AWS account that is called: the account of the role whose session signed the call, or
+    /// else the emulator's own account.
     pub account: String,
-    /// The ARN of the assumed role, if a session of a role signs the call.
+    /// The ARN of the assumed role, if a session of a role signed the call.
     pub assumed_role: Option<String>,
     /// The tags of the session.
     pub session_tags: Vec<(String, String)>,
-    /// The source Region, from the signature's scope. The emulator's default Region if the
-    /// signature has none.
+    /// The source Region from the signature's scope. If the signature has none, the emulator's
+    /// default Region.
     pub region: String,
     /// The Region that served the call: a destination Region of an inference profile, or else the
-    /// source Region. `None` if no model served it.
+    /// source Region. `None` if no model served the call.
     pub inference_region: Option<String>,
     /// The HTTP version, such as `HTTP/2.0`.
     pub http_version: String,
-    /// The received headers, with lower-case names, without `authorization` and
-    /// `x-amz-security-token`.
+    /// The received headers, with lower-case names. `authorization` and `x-amz-security-token` are
+    /// omitted.
     pub headers: Vec<(String, String)>,
     /// The exact bytes of the request body.
     pub body: Bytes,
-    /// The HTTP status of the answer. `None` until it is decided.
+    /// The HTTP status of the answer. `None` until the status is decided.
     pub status: Option<u16>,
-    /// The name of the exception, such as `ThrottlingException`, if the call was refused before the
+    /// The name of the exception, such as `ThrottlingException`, if the call failed before the
     /// answer began.
     pub error_code: Option<String>,
-    /// The number of frames of the answer that were handed to the connection.
+    /// The number of frames of the answer that were passed to the connection.
     pub events_sent: u64,
-    /// How the call ended. `None` while it runs.
+    /// How the call ended. `None` while it is running.
     pub end: Option<End>,
 }
 
@@ -89,7 +89,7 @@ impl End {
     }
 }
 
-/// The log of the last calls. Tests can wait for the outcome of a call.
+/// The log of the most recent calls. Tests can wait for the outcome of a call.
 #[derive(Debug)]
 pub(super) struct CallLog {
     kept: Mutex<Kept>,
@@ -99,7 +99,7 @@ pub(super) struct CallLog {
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// The calls in the order of their IDs, without gaps.
+    /// The calls, in the order of their IDs without gaps.
     calls: VecDeque<Call>,
     body_bytes: usize,
     last_id: u64,
@@ -158,7 +158,7 @@ impl CallLog {
         self.kept().calls.iter().cloned().collect()
     }
 
-    /// Removes all calls. Running calls are not added again.
+    /// Removes all calls. Calls that are running now are not added again.
     pub(super) fn clear(&self) {
         let mut kept = self.kept();
         kept.calls.clear();
@@ -172,7 +172,7 @@ impl CallLog {
         loop {
             changes.mark_unchanged();
             let calls = self.snapshot();
-            // The sender lives as long as `self`, so `changed()` cannot fail.
+            // The sender exists as long as `self`, so `changed()` cannot fail.
             if enough(&calls) || changes.changed().await.is_err() {
                 return calls;
             }
@@ -180,8 +180,8 @@ impl CallLog {
     }
 }
 
-/// The log entry of a running call. If it is dropped before an end is set, the client has
-/// disconnected.
+/// The log entry of a running call. If it is dropped before the end of the call is recorded, the
+/// client has disconnected.
 #[derive(Debug)]
 pub(super) struct Record {
     log: Arc<CallLog>,
@@ -209,19 +209,19 @@ impl Record {
             .update(self.id, |call| call.inference_region = region);
     }
 
-    /// Records that further frames were handed to the connection.
+    /// Records that further frames were passed to the connection.
     pub(super) fn sent(&self, events: u64) {
         self.log.update(self.id, |call| call.events_sent += events);
     }
 
-    /// Keeps the capacity and the part of the quota that the call uses, until it ends.
+    /// Holds the capacity and the part of the quota that the call uses, until the call ends.
     pub(super) fn hold(&mut self, lease: Option<Lease>) {
         self.lease = lease;
     }
 
-    /// Records the end of the call. Later ends are ignored.
+    /// Records the end of the call. Only the first end is recorded.
     pub(super) fn end(&mut self, end: End) {
-        // The quota is corrected first, so that it is right when the end becomes visible.
+        // The quota is corrected first, so that it is right when other threads see the end.
         drop(self.lease.take());
         if !std::mem::replace(&mut self.ended, true) {
             self.log.update(self.id, |call| call.end = Some(end));

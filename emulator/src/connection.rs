@@ -23,10 +23,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{playback::ResetSwitch, service::Service};
 
-/// The time limit of TLS handshakes. A client that exceeds it is disconnected.
+/// The time limit for TLS handshakes. A client that exceeds it is disconnected.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
-/// A TCP socket that is closed with a reset if its switch is set.
+/// A TCP socket that is closed with a reset if its [`ResetSwitch`] is set.
 struct Socket {
     tcp: TcpStream,
     reset: ResetSwitch,
@@ -35,7 +35,7 @@ struct Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.reset.is_set() {
-            // A socket without a switch is closed in order. The client still receives a truncated
+            // Otherwise the socket is closed in order, and the client still receives the truncated
             // body.
             let _ = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
         }
@@ -94,7 +94,7 @@ pub(super) async fn serve_plain(tcp: TcpStream, service: Arc<Service>, stop: Can
     serve_http1(socket, reset, service, stop).await;
 }
 
-/// Serves TLS, with HTTP/2 or HTTP/1.1 as the client prefers.
+/// Serves TLS. The client selects HTTP/2 or HTTP/1.1.
 pub(super) async fn serve_tls(
     tcp: TcpStream,
     tls: TlsAcceptor,
@@ -142,7 +142,7 @@ async fn serve_http1<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .is_none()
     {
         connection.as_mut().graceful_shutdown();
-        // The client decides how the connection ends.
+        // The result is ignored, because the client decides how the connection ends.
         let _ = connection.await;
     }
 }
@@ -155,7 +155,8 @@ async fn serve_http2<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let max_concurrent_streams = service.max_concurrent_streams();
     let handle = service_fn(move |request| {
         let service = Arc::clone(&service);
-        // HTTP/2 resets only this stream; the connection stays open.
+        // In HTTP/2, a fault resets only its stream, and the connection stays open. So the switch
+        // is not used.
         async move { service.handle(request, ResetSwitch::default()).await }
     });
     let connection = http2::Builder::new(TokioExecutor::new())
@@ -169,7 +170,7 @@ async fn serve_http2<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .is_none()
     {
         connection.as_mut().graceful_shutdown();
-        // The client decides how the connection ends.
+        // The result is ignored, because the client decides how the connection ends.
         let _ = connection.await;
     }
 }

@@ -1,4 +1,5 @@
-//! CountTokens: returns the number of input tokens of a request, without a call to the model.
+//! Answers CountTokens: returns the number of input tokens of a request, without a call to the
+//! model.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -14,13 +15,13 @@ use super::{
     script::ApiError,
 };
 
-/// The number of characters of an InvokeModel body that count as one token.
+/// The number of characters of an InvokeModel body that are counted as one token.
 const CHARACTERS_PER_TOKEN: usize = 4;
 
 /// Answers a call of CountTokens.
 ///
 /// # Errors
-/// Returns Bedrock's errors. Bedrock accepts the IDs and ARNs of some foundation models, and never
+/// Returns Bedrock's errors. Bedrock accepts the IDs and ARNs of some foundation models, but never
 /// those of inference profiles.
 pub(super) fn answer(model_id: &str, asked: &Asked) -> Result<Response<Full<Bytes>>, WireError> {
     let id = match Arn::parse(model_id) {

@@ -1,4 +1,4 @@
-//! Errors in Bedrock's wire format.
+//! Creates errors in Bedrock's wire format.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::script::ApiError;
 
-/// The suffix of the code in `x-amzn-errortype`, for errors of Bedrock itself. It is taken from
-/// recorded answers.
+/// The suffix of the code in `x-amzn-errortype` for errors of Bedrock itself, as in recorded
+/// answers.
 const BEDROCK: &str = "http://internal.amazon.com/coral/com.amazon.bedrock/";
 /// The suffix for errors of the front end: invalid signatures or tokens, and unknown paths.
 const FRONT_DOOR: &str = "http://internal.amazon.com/coral/com.amazon.coral.service/";
@@ -47,7 +47,7 @@ impl WireError {
         }
     }
 
-    /// Creates the error for a signature or token that is refused.
+    /// Creates the error for a signature or token that is not accepted.
     pub(super) fn denied(code: &'static str, message: impl Into<String>) -> Self {
         Self::front_door(403, code, message)
     }
@@ -89,7 +89,7 @@ pub(super) fn json(status: u16, body: &Value) -> Response<Full<Bytes>> {
     raw_json(status, Bytes::from(body.to_string()))
 }
 
-/// Creates a JSON response from existing bytes.
+/// Creates a JSON response from JSON text.
 pub(super) fn raw_json(status: u16, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() =

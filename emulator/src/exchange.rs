@@ -1,4 +1,4 @@
-//! A received and logged request, and ways to answer it immediately.
+//! Defines a received and logged request, and ways to answer it immediately.
 
 use bytes::Bytes;
 use http::{Response, request::Parts};
@@ -13,7 +13,7 @@ use super::{
     uri::Operation,
 };
 
-/// The body of a response: complete, or played step by step.
+/// The body of a response. It is sent as a whole or played step by step.
 pub(super) type Answer = Response<Either<Full<Bytes>, Playback>>;
 
 /// A received and logged request.
@@ -22,10 +22,10 @@ pub(super) struct Asked {
     pub(super) body: Bytes,
     pub(super) region: String,
     pub(super) operation: Operation,
-    /// Breaks off the call if its Region goes down.
+    /// Completes when the Region of the call goes down, which breaks off the call.
     pub(super) outage: Outage,
     pub(super) reset: ResetSwitch,
-    /// The principal that signs it.
+    /// The principal that signed the request.
     pub(super) principal: Principal,
 }
 
@@ -42,7 +42,7 @@ pub(super) fn refuse(error: &WireError, record: Record) -> Answer {
     complete(error.response(), record)
 }
 
-/// Sends nothing until the client disconnects, or the call's Region goes down.
+/// Sends nothing until the client disconnects or the call's Region goes down.
 pub(super) async fn stall(asked: Asked, mut record: Record) -> Broken {
     asked.outage.await;
     break_off(&asked.reset, &mut record)

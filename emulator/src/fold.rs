@@ -1,10 +1,10 @@
-//! Converts between the two forms of an answer: a script of stream events, and Converse's JSON.
+//! Converts answers between a script of stream events and Converse's JSON.
 
 use serde_json::{Map, Value, json};
 
 use super::script::{Event, Script};
 
-/// Combines a script into Converse's answer.
+/// Combines a script into the JSON of Converse's answer.
 pub(super) fn fold(script: Script) -> Value {
     let mut answer = Map::new();
     let mut message = json!({"role": "assistant", "content": []});
@@ -39,7 +39,7 @@ pub(super) fn fold(script: Script) -> Value {
     Value::Object(answer)
 }
 
-/// A content block, built from its deltas.
+/// A content block that is built from its deltas.
 #[derive(Default)]
 struct Block {
     start: Map<String, Value>,
@@ -100,7 +100,7 @@ impl Block {
 
     fn finish(mut self) -> Option<Value> {
         if let Some(Value::Object(mut tool)) = self.start.remove("toolUse") {
-            // Tool input that `maxTokens` truncated is not JSON, so it stays a string.
+            // Tool input is not JSON if `maxTokens` truncated it. It then stays a string.
             let empty = self.tool_input.is_empty();
             let input = if empty {
                 Ok(json!({}))
@@ -144,8 +144,8 @@ fn append(text: &mut Option<String>, more: &Value) {
         .push_str(more.as_str().unwrap_or_default());
 }
 
-/// Removes a member from an object and returns it. `None` if the value is not an object or lacks
-/// the member.
+/// Removes a member from an object and returns it. `None` if the value is not an object or has no
+/// such member.
 fn present(value: &mut Value, name: &str) -> Option<Value> {
     value.as_object_mut()?.remove(name)
 }
@@ -155,8 +155,8 @@ fn take(value: &mut Value, name: &str) -> Value {
     present(value, name).unwrap_or_default()
 }
 
-/// Splits Converse's answer into the events that ConverseStream would send, each block in one
-/// delta.
+/// Splits Converse's answer into the events that ConverseStream would send. Each block is sent in
+/// one delta.
 pub(super) fn unfold(mut answer: Value) -> Script {
     let mut message = take(&mut take(&mut answer, "output"), "message");
     let mut events = vec![Event {

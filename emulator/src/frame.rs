@@ -1,18 +1,19 @@
-//! Encodes `application/vnd.amazon.eventstream`, according to the specification. The encoder shares
-//! no code with the gateway's decoder, so that tests find a mistake in either of them.
+//! Encodes `application/vnd.amazon.eventstream` according to its specification. The encoder shares
+//! no code with the gateway's decoder, so that tests find mistakes in both.
 //!
-//! A frame consists of: total length (u32), length of headers (u32), CRC32 of these eight bytes,
-//! headers, payload, CRC32 of everything before. A header consists of: length of name (u8), name,
-//! type 7 (string), length of value (u16), value. All numbers are big-endian.
+//! A frame consists of the total length (u32), the length of the headers (u32), a CRC32 of these
+//! eight bytes, the headers, the payload, and a CRC32 of everything before it. A header consists of
+//! the length of its name (u8), the name, the type 7 (string), the length of its value (u16), and
+//! the value. All numbers are big-endian.
 
 use bytes::{BufMut, BytesMut};
 use serde_json::{Map, Value};
 
 /// The type number of string values in headers.
 const STRING: u8 = 7;
-/// The length of the two lengths and the checksum before the headers, in bytes.
+/// The size of the two lengths and the checksum before the headers, in bytes.
 const PRELUDE: usize = 12;
-/// The length of the checksum at the end, in bytes.
+/// The size of the checksum at the end, in bytes.
 const TRAILER: usize = 4;
 /// Bedrock pads events with a prefix of this text.
 const PADDING: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
@@ -63,7 +64,7 @@ pub fn event(out: &mut BytesMut, event_type: &str, mut payload: Map<String, Valu
     encode(out, &headers, Value::Object(payload).to_string().as_bytes());
 }
 
-/// Appends an exception. Its type may be unknown to the API's model.
+/// Appends an exception. Its type need not be in the API's model.
 pub fn exception(out: &mut BytesMut, exception_type: &str, payload: &Value) {
     let headers = [
         (":exception-type", exception_type),
@@ -73,7 +74,7 @@ pub fn exception(out: &mut BytesMut, exception_type: &str, payload: &Value) {
     encode(out, &headers, payload.to_string().as_bytes());
 }
 
-/// Appends an error that is not in the API's model.
+/// Appends an error frame, which is not in the API's model.
 pub fn error(out: &mut BytesMut, code: &str, message: &str) {
     let headers = [
         (":error-code", code),

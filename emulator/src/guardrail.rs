@@ -1,4 +1,4 @@
-//! ApplyGuardrail: checks content with a guardrail, without a call to a model.
+//! Answers ApplyGuardrail: checks content with a guardrail, without a call to a model.
 
 use bytes::Bytes;
 use http::Response;
@@ -12,8 +12,8 @@ use super::{
     exchange::Asked,
 };
 
-/// Answers a call of ApplyGuardrail. Every well-formed identifier names a guardrail of the called
-/// Region; an ARN names one of the Region in the ARN.
+/// Answers a call of ApplyGuardrail. Every well-formed ID names a guardrail of the called Region,
+/// and an ARN names a guardrail of the Region in the ARN.
 ///
 /// # Errors
 /// Returns Bedrock's errors.

@@ -1,4 +1,4 @@
-//! Restricts the accepted host names: with DNS rebinding, web pages could otherwise read prompts.
+//! Restricts the accepted host names. Otherwise web pages could read prompts with DNS rebinding.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::error;
 
-/// Returns whether a request names this machine: `localhost`, a name below it, or a loopback
-/// address.
+/// Returns whether the host of a request is this machine: `localhost`, a name below it, or a
+/// loopback address.
 pub(super) fn is_loopback(request: &Parts) -> bool {
     let authority = match request.uri.authority() {
         Some(authority) => Some(authority.as_str()),
@@ -22,7 +22,7 @@ pub(super) fn is_loopback(request: &Parts) -> bool {
     authority.is_some_and(names_this_machine)
 }
 
-/// Refuses requests to all other names.
+/// Returns the response that refuses requests to all other hosts.
 pub(super) fn refusal() -> Response<Full<Bytes>> {
     let message = "This emulator answers requests to localhost only. Call it as http://localhost or http://127.0.0.1.";
     error::json(421, &json!({"message": message}))

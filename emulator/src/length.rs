@@ -1,5 +1,5 @@
-//! Sets the length of answers as the options say: text is repeated or truncated to this number of
-//! tokens.
+//! Sets the length of answers if the options specify it: repeats or truncates the text to this
+//! number of tokens.
 
 use serde_json::{Value, json};
 
@@ -7,8 +7,8 @@ use super::script::{Event, Script};
 
 const DELTA: &str = "contentBlockDelta";
 
-/// Gives a text answer this many deltas, or `maxTokens` of the request if that is lower. Answers
-/// with other content keep their length.
+/// Gives a text answer this many deltas, or as many as `maxTokens` of the request if that is lower.
+/// Answers with other content keep their length.
 pub(super) fn set(script: &mut Script, tokens: usize, request: &Value) {
     let is_text = |event: &Event| event.payload["delta"]["text"].is_string();
     let deltas = |event: &&Event| event.name == DELTA;
@@ -37,7 +37,7 @@ pub(super) fn set(script: &mut Script, tokens: usize, request: &Value) {
     script
         .events
         .splice(first..first, texts.into_iter().cycle().take(length));
-    // The text of several blocks becomes one block, because its deltas are now consecutive.
+    // The deltas of several text blocks are now consecutive, so the blocks are merged into one.
     let mut stops = 0;
     script.events.retain(|event| {
         stops += usize::from(event.name == "contentBlockStop");

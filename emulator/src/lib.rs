@@ -1,10 +1,10 @@
-//! A local Bedrock that speaks the real wire protocol, for tests, for `dev` and for any AWS SDK. It
-//! imports nothing from the gateway, so that it cannot share the gateway's mistakes.
+//! A local Bedrock that implements the real wire protocol, for tests, for `dev` and for any AWS
+//! SDK. It imports nothing from the gateway, so that it cannot share the gateway's mistakes.
 //!
 //! | module | job |
 //! |---|---|
 //! | [`options`] | the settings |
-//! | `server`, `connection`, `tls` | listeners, sockets, graceful stop |
+//! | `server`, `connection`, `tls` | listeners, sockets, graceful shutdown |
 //! | `exchange` | a received request, and ways to answer it immediately |
 //! | `service` | answers one HTTP request: authentication, then the operation |
 //! | `uri` | parses paths: which operation is called, and with which identifier |
@@ -15,28 +15,28 @@
 //! | `hosts` | restricts the accepted host names |
 //! | `state` | the state that all connections share |
 //! | `count`, `guardrail` | CountTokens, ApplyGuardrail |
-//! | `native` | the bodies of InvokeModel |
+//! | `native` | answers bodies in the models' own formats (InvokeModel) |
 //! | `sts` | AssumeRole |
-//! | `sessions` | the sessions of roles, also in other accounts |
+//! | `sessions` | the sessions of roles, including roles in other accounts |
 //! | `target` | resolves a model ID in a source Region |
-//! | [`quotas`] | limits on requests, tokens and concurrent calls, with their usage: throttling |
-//! | `regions` | the conditions of source Regions |
+//! | [`quotas`] | limits requests, tokens and concurrent calls, and throttles calls |
+//! | `regions` | the conditions of source Regions, such as outages |
 //! | `control` | inference profiles, tags, foundation models, Provisioned Throughput |
-//! | `account` | resources of the account that change: application profiles and tags |
+//! | `account` | the resources that change at run time: application profiles and tags |
 //! | [`catalogue`] | the models, profiles and Regions |
-//! | `shape` | the parameters of the service model, and the check of a request |
-//! | [`answer`] | generates answers: turns a request into a script of events |
-//! | `plan` | turns a script and a fault into steps of bytes |
+//! | `shape` | the parameters of the service model, and the check of a request against them |
+//! | [`answer`] | generates answers: converts a request to a script of events |
+//! | `plan` | converts a script and a fault to steps of bytes |
 //! | `script` | the interface between generating and sending an answer |
 //! | [`fault`] | defined ways in which a call can fail |
 //! | [`replay`] | serves recorded exchanges |
 //! | [`frame`] | the encoder of `application/vnd.amazon.eventstream` |
 //! | [`pace`] | the speed and length of answers, and the size of writes |
-//! | `playback` | sends bytes to the client: pace, chunks, endings |
+//! | `playback` | sends bytes to the client, at a pace and with a defined end |
 //! | [`calls`] | the log of received calls, and how each one ended |
 //!
-//! Data flows in one direction: a request becomes a [`script::Script`], the script becomes steps of
-//! bytes, the steps are played.
+//! Data flows in one direction: a request is converted to a [`script::Script`], the script is
+//! converted to steps of bytes, and the steps are played.
 
 mod account;
 pub mod answer;

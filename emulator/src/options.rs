@@ -1,4 +1,4 @@
-//! The settings of an emulator.
+//! Defines the settings of an emulator.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -24,9 +24,9 @@ pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 pub struct Options {
     /// The address for plain HTTP/1.1. With port 0, the system chooses a port.
     pub listen: SocketAddr,
-    /// The address for TLS, with HTTP/2 and HTTP/1.1. Default: none.
+    /// The address for TLS, with HTTP/2 and HTTP/1.1. By default, there is none.
     pub tls_listen: Option<SocketAddr>,
-    /// The source Region of calls whose signature names none, such as those with a bearer token.
+    /// The source Region of calls whose signature names none, and of calls with a bearer token.
     pub region: String,
     /// The speed and length of answers.
     pub pace: Pace,
@@ -38,12 +38,13 @@ pub struct Options {
     pub fault: Option<Fault>,
     /// The account's initial quotas. They do not apply to recorded exchanges.
     pub quotas: Quotas,
-    /// The roles that can be assumed with AWS STS. If empty, any role of any account.
+    /// The roles that can be assumed with AWS STS. If empty, any role of any account can be
+    /// assumed.
     pub roles: Vec<Role>,
-    /// The lifetime of role sessions, which replaces the one that the client requests. `None`: the
-    /// requested lifetime, or an hour.
+    /// The lifetime of role sessions, which replaces the requested lifetime. If `None`, it is the
+    /// requested lifetime or, without one, an hour.
     pub session_lifetime: Option<Duration>,
-    /// Recorded exchanges to serve in place of generated answers.
+    /// Recorded exchanges to serve instead of generated answers.
     pub replay: Option<Replay>,
     /// The maximum number of open streams on one HTTP/2 connection.
     pub max_concurrent_streams: u32,
@@ -51,11 +52,12 @@ pub struct Options {
     pub cut: Cut,
     /// The maximum number of calls in the log.
     pub keep_calls: usize,
-    /// The number of threads that serve calls. One is enough for tests.
+    /// The number of threads that serve calls. One is sufficient for tests.
     pub threads: NonZeroUsize,
-    /// Whether only requests to `localhost` or a loopback address are answered. Default: no.
+    /// Whether only requests to `localhost` or a loopback address are answered. By default, all
+    /// are.
     pub loopback_hosts_only: bool,
-    /// How long a stop waits for running calls.
+    /// How long the shutdown waits for running calls.
     pub stop_within: Duration,
 }
 

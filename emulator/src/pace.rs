@@ -1,4 +1,4 @@
-//! The timing of answers: their speed and length, and the size of writes.
+//! Defines the timing of answers: their speed and length, and the size of writes.
 
 use std::{num::NonZeroUsize, str::FromStr, time::Duration};
 
@@ -34,7 +34,7 @@ pub enum Cut {
     Frames,
     /// Each write has this many bytes, regardless of frames.
     Every(NonZeroUsize),
-    /// The writes have 1 to 55 bytes, in an order that splits frames in each of their parts.
+    /// The writes have 1 to 55 bytes, in an order that splits frames at all kinds of positions.
     Awkward,
 }
 

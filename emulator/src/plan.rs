@@ -1,4 +1,4 @@
-//! Turns a script and a fault into a plan: the bytes to send, and when.
+//! Converts a script and a fault to a plan: the bytes to send, and when to send them.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use super::{
     script::{Event, Script},
 };
 
-/// The number of content deltas before a fault that has no position.
+/// The number of content deltas before a fault that does not specify a position.
 const DELTAS_BEFORE_FAULT: usize = 1;
 /// The time between two bytes of a slow stream.
 const SLOW: Duration = Duration::from_secs(1);
-/// The size of the tool input of one giant delta: 4 MiB.
+/// The size of the tool input in a giant delta: 4 MiB.
 const GIANT: usize = 4 << 20;
-/// The event that faults count.
+/// The event that is counted for the position of a fault.
 const DELTA: &str = "contentBlockDelta";
 
-/// Returns the plan of a stream: the frames of a script at a pace, with a fault.
+/// Returns the plan of a stream: the frames of a script at this pace, with the fault.
 pub(super) fn stream(script: Script, pace: Pace, fault: Option<Fault>) -> Plan {
     of(script, Writer::new(pace), fault)
 }
@@ -75,14 +75,14 @@ fn of(script: Script, mut writer: Writer, fault: Option<Fault>) -> Plan {
         Effect::Slow => writer.slow = true,
         Effect::UnknownMembers => add_unknown_members(&mut rest),
         Effect::Insert(insert) => writer.events(inserted(*insert, &rest)),
-        // With these faults, the stream never begins, or the script was rewritten above.
+        // With these faults, the stream never begins, or the script was already changed above.
         Effect::Refuse(_) | Effect::StallBeforeHeaders | Effect::Rewrite(_) => {}
     }
     writer.events(rest);
     writer.finish(Finish::Complete)
 }
 
-/// Returns the number of events before the fault.
+/// Returns the number of events that are sent before the fault.
 fn strike_at(events: &[Event], fault: Fault) -> usize {
     let position = |name: &str| events.iter().position(|event| event.name == name);
     match (fault.after(), fault.effect()) {
@@ -107,7 +107,7 @@ fn strike_at(events: &[Event], fault: Fault) -> usize {
     }
 }
 
-/// Adds members that no version of the API has to every event.
+/// Adds to every event members that no version of the API defines.
 fn add_unknown_members(events: &mut [Event]) {
     for event in events {
         if let Value::Object(members) = &mut event.payload {
@@ -119,7 +119,7 @@ fn add_unknown_members(events: &mut [Event]) {
     }
 }
 
-/// Returns the events that a fault adds to an answer, which depend on the following events.
+/// Returns the events that a fault adds to an answer. They depend on the events that follow.
 fn inserted(insert: Insert, rest: &[Event]) -> Vec<Event> {
     match insert {
         Insert::Event => vec![Event {
@@ -201,7 +201,7 @@ fn giant_tool_use(rest: &[Event]) -> Vec<Event> {
     ]
 }
 
-/// Frames in one buffer, and the steps into which they will be split.
+/// Collects frames in one buffer, and the steps into which they will be split.
 struct Writer {
     pace: Pace,
     slow: bool,
@@ -249,13 +249,13 @@ impl Writer {
         self.steps.push((wait, self.buffer.len() - start, 1));
     }
 
-    /// Writes the first of these events, corrupted.
+    /// Writes the first of these events, changed by `change` so that it is corrupt.
     fn half_event(
         &mut self,
         mut events: impl Iterator<Item = Event>,
         spoil: impl FnOnce(&mut Vec<u8>),
     ) {
-        // If no event is left, an additional one is generated.
+        // If no event is left, an additional one is created.
         let event = events.next().unwrap_or_else(|| Event {
             name: "metadata",
             payload: json!({}),
@@ -269,8 +269,8 @@ impl Writer {
         self.steps.push((wait, bytes.len(), 0));
     }
 
-    /// Returns the wait before an event. The first frame waits for the first token; each later
-    /// delta has a separate wait.
+    /// Returns the wait before an event. Before the first frame, this is the time to the first
+    /// token. Each later delta has its own wait.
     fn wait_before(&mut self, name: &str) -> Duration {
         if name == DELTA {
             self.deltas += 1;
@@ -300,7 +300,7 @@ fn encode(out: &mut BytesMut, event: Event, in_chunks: bool) {
     if in_chunks {
         let bytes = STANDARD.encode(event.payload.to_string());
         let payload = Map::from_iter([("bytes".to_owned(), Value::from(bytes))]);
-        // An event that no version of the API has keeps its type.
+        // An event that is in no version of the API keeps its type.
         let is_known = event.name != "futureEvent";
         frame::event(out, if is_known { "chunk" } else { event.name }, payload);
         return;
@@ -312,8 +312,8 @@ fn encode(out: &mut BytesMut, event: Event, in_chunks: bool) {
     frame::event(out, event.name, payload);
 }
 
-/// Returns the plan of one body without frames. It is sent as a whole after the time to the first
-/// token, or broken off as the fault defines.
+/// Returns the plan of a body without frames. It is sent as a whole after the time to the first
+/// token, or it is broken off by the fault.
 pub(super) fn unary(body: Bytes, pace: Pace, events: usize, fault: Option<Fault>) -> Plan {
     let tokens = u32::try_from(events).unwrap_or(u32::MAX);
     let wait = pace

@@ -1,4 +1,4 @@
-//! Sends bytes to the client: a body that plays steps at their pace, and ends in a defined way.
+//! Sends bytes to the client: a body that plays steps at a pace, and ends in a defined way.
 
 use std::{
     fmt,
@@ -23,10 +23,10 @@ use super::{
     regions::Outage,
 };
 
-/// The sizes of the writes of [`Cut::Awkward`].
+/// The sizes of the writes for [`Cut::Awkward`].
 const AWKWARD: [usize; 12] = [1, 2, 3, 5, 8, 13, 1, 21, 4, 34, 12, 55];
 
-/// Some bytes, and how long to wait before them.
+/// A number of bytes, and the wait before them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     /// The wait, counted from the time at which the previous step was due.
@@ -41,7 +41,7 @@ pub(super) struct Step {
 pub(super) enum Finish {
     /// The body ends, and the call is complete.
     Complete,
-    /// A fault ends the body, but it looks complete on the wire.
+    /// A fault ends the body early, but on the wire the body looks complete.
     Cut,
     /// The connection breaks in the middle of the body.
     Break,
@@ -57,7 +57,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Returns a plan with the same bytes and waits, but other writes.
+    /// Returns a plan with the same bytes and waits, but with other writes.
     pub(super) fn cut(self, cut: Cut) -> Self {
         let mut sizes: Box<dyn Iterator<Item = usize>> = match cut {
             Cut::Frames => return self,
@@ -68,7 +68,7 @@ impl Plan {
         let mut missing = 0;
         for mut step in self.steps {
             if !step.wait.is_zero() {
-                // Bytes before a wait are a separate write, even if they are few.
+                // Bytes after a wait begin a new write, even if the previous write is small.
                 missing = 0;
             }
             let events = std::mem::take(&mut step.events);
@@ -96,7 +96,7 @@ impl Plan {
     }
 }
 
-/// A switch of a connection. If it is set, the connection ends with a TCP reset instead of an
+/// The switch of a connection. If it is set, the connection ends with a TCP reset instead of an
 /// orderly close.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ResetSwitch(Arc<AtomicBool>);
@@ -111,7 +111,7 @@ impl ResetSwitch {
     }
 }
 
-/// The error that makes the HTTP layer break off a body: with HTTP/2 it resets the stream, with
+/// The error with which the HTTP layer breaks off a body. In HTTP/2, it resets the stream, in
 /// HTTP/1.1 the connection.
 #[derive(Debug)]
 pub(super) struct Broken;
@@ -124,7 +124,7 @@ impl fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
-/// Breaks off a call without an answer: resets the connection or, with HTTP/2, the stream.
+/// Breaks off a call without an answer: resets the connection or, in HTTP/2, the stream.
 pub(super) fn break_off(reset: &ResetSwitch, record: &mut Record) -> Broken {
     record.end(End::Faulted);
     reset.set();
@@ -136,9 +136,9 @@ pub(super) struct Playback {
     steps: vec::IntoIter<Step>,
     next: Option<Step>,
     finish: Finish,
-    /// Whether every step is a separate write, even if the next one is due.
+    /// Whether every step is a separate write, even if the next step is already due.
     separate: bool,
-    /// When the last step was due. Waits are counted from this time, so that delays do not add up.
+    /// When the last step was due. Waits are measured from this time, so that delays do not add up.
     due: Instant,
     sleep: Option<Pin<Box<Sleep>>>,
     yielded: bool,
@@ -182,13 +182,14 @@ impl Playback {
             sleep.as_mut().reset(due);
         }
         std::task::ready!(sleep.as_mut().poll(cx));
-        // A client that reads late does not get a burst.
+        // If the client reads late, the following steps are delayed, so that it does not receive a
+        // burst.
         let late_by_a_step = Instant::now().checked_sub(step.wait);
         self.due = late_by_a_step.map_or(due, |earliest| due.max(earliest));
         Poll::Ready(())
     }
 
-    /// Breaks off the call if its Region has failed. Polled whenever there is nothing to send.
+    /// Breaks off the call if its Region is down. Polled whenever there is nothing to send.
     fn poll_outage(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         std::task::ready!(Pin::new(&mut self.outage).poll(cx));
         self.next = None;
@@ -197,7 +198,7 @@ impl Playback {
         Poll::Ready(Some(Err(break_off(&self.reset, &mut self.record))))
     }
 
-    /// Returns pending once, so that earlier bytes are written before more are sent.
+    /// Returns pending once, so that earlier bytes are written before further bytes are sent.
     fn poll_written(&mut self, cx: &Context<'_>) -> Poll<()> {
         if std::mem::replace(&mut self.yielded, true) {
             return Poll::Ready(());
@@ -227,7 +228,8 @@ impl Body for Playback {
             }
             this.yielded = false;
             this.record.sent(step.events);
-            // A client may disconnect as soon as it has the last frame.
+            // The end is recorded now, because a client may disconnect as soon as it has the last
+            // frame.
             if this.steps.as_slice().is_empty() {
                 match this.finish {
                     Finish::Complete => this.record.end(End::Completed),

@@ -1,4 +1,4 @@
-//! The conditions of source Regions: a [`Condition`] for each unhealthy one.
+//! Tracks the conditions of source Regions. Each unhealthy Region has a [`Condition`].
 
 use std::{
     collections::BTreeMap,
@@ -14,25 +14,25 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::fault::Fault;
 
-/// The condition of a source Region, which affects its calls. A fault that the call names takes
-/// precedence.
+/// The condition of a source Region, which affects its calls. If a call names a fault, that fault
+/// takes precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// Every call gets this fault. The control plane supports `stall-before-headers` and faults
-    /// that are HTTP errors.
+    /// Every call gets this fault. The control plane supports only `stall-before-headers` and
+    /// faults that are HTTP errors.
     Fault(Fault),
-    /// Answers are delayed by this time: the first event of a stream, or the whole of any other
-    /// answer.
+    /// Answers are delayed by this time: the first event of a stream, or the whole answer of any
+    /// other call.
     Latency(Duration),
-    /// Connections are reset without an answer. With HTTP/2, streams are reset, because a
-    /// connection can carry calls of other Regions.
+    /// Connections are reset without an answer. In HTTP/2, only streams are reset, because a
+    /// connection can carry calls to other Regions.
     Down {
-        /// Running calls are broken off, too.
+        /// Whether running calls are broken off, too.
         cut: bool,
     },
 }
 
-/// The conditions of all Regions. A Region without one is healthy.
+/// The conditions of all Regions. A Region without a condition is healthy.
 #[derive(Debug, Default)]
 pub(super) struct Regions(Mutex<BTreeMap<String, Region>>);
 
@@ -53,8 +53,8 @@ impl Regions {
         let region = regions.entry(name.to_owned()).or_default();
         region.condition = condition;
         if condition == Some(Condition::Down { cut: true }) {
-            // Calls that arrive later wait for a new outage, because they may name a fault
-            // themselves.
+            // Later calls wait for a new outage. They may be running during this one, if they name
+            // a fault themselves.
             std::mem::take(&mut region.outage).cancel();
         }
     }
@@ -79,7 +79,7 @@ impl Regions {
     /// an outage.
     pub(super) fn enter(&self, name: &str) -> (Option<Condition>, Outage) {
         let mut regions = self.lock();
-        // An outage can also begin later in a healthy Region.
+        // The Region is added even if it is healthy, because an outage can begin later.
         let region = regions.entry(name.to_owned()).or_default();
         (region.condition, Outage::new(region.outage.clone()))
     }

@@ -1,5 +1,5 @@
-//! Converse, ConverseStream, InvokeModel and InvokeModelWithResponseStream: decides which fault
-//! applies, how the answer is created, and how it is sent.
+//! Answers Converse, ConverseStream, InvokeModel and InvokeModelWithResponseStream: decides which
+//! fault applies, how the answer is created, and how it is sent.
 
 use std::num::NonZeroUsize;
 
@@ -30,10 +30,10 @@ use super::{
 
 /// The header that requests a fault.
 const FAULT_HEADER: &str = "x-emulator-fault";
-/// The headers of InvokeModel's answers with the numbers of tokens.
+/// The headers of InvokeModel's answers that contain token counts.
 const INPUT_TOKENS: &str = "x-amzn-bedrock-input-token-count";
 const OUTPUT_TOKENS: &str = "x-amzn-bedrock-output-token-count";
-/// The header with the media type of chunks.
+/// The header that contains the media type of chunks.
 const CHUNK_CONTENT_TYPE: &str = "x-amzn-bedrock-content-type";
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -137,7 +137,7 @@ pub(super) async fn answer(
     })
 }
 
-/// Answers InvokeModel: a body in the model's own format, with the numbers of tokens in headers.
+/// Answers InvokeModel: returns a body in the model's own format, with token counts in headers.
 fn invoke_model(
     state: &State,
     model_id: &str,
@@ -179,7 +179,7 @@ fn invoke_model(
     response
 }
 
-/// Answers InvokeModelWithResponseStream: chunks in the model's own format.
+/// Answers InvokeModelWithResponseStream: returns chunks in the model's own format.
 fn stream_model(
     state: &State,
     model_id: &str,
@@ -215,8 +215,8 @@ fn stream_model(
     response
 }
 
-/// Returns whether a call names a fault, even an unknown one. Then the Region's condition does not
-/// apply.
+/// Returns whether a call names a fault, even an unknown one. If it does, the Region's condition
+/// does not apply.
 pub(super) fn names_a_fault(asked: &Asked) -> bool {
     asked.operation.runs_model()
         && !matches!(
@@ -225,7 +225,8 @@ pub(super) fn names_a_fault(asked: &Asked) -> bool {
         )
 }
 
-/// Returns the model ID without a fault, and the fault that the ID or a header names.
+/// Splits a model ID from its fault. Returns the model ID, and the fault that the ID or a header
+/// names.
 fn fault<'a>(model_id: &'a str, headers: &HeaderMap) -> Result<(&'a str, Option<Fault>), String> {
     let (model_id, in_id) = Fault::split(model_id)?;
     let in_header = match headers.get(FAULT_HEADER) {
@@ -235,8 +236,8 @@ fn fault<'a>(model_id: &'a str, headers: &HeaderMap) -> Result<(&'a str, Option<
     Ok((model_id, in_id.or(in_header)))
 }
 
-/// Returns the answer. If the model has quotas, also returns the capacity that the call holds while
-/// it runs.
+/// Returns the answer. If the model has quotas, also returns the lease of the quota and capacity
+/// that the call uses while it is running.
 fn recorded_or_made(
     state: &State,
     model_id: &str,
@@ -255,7 +256,8 @@ fn recorded_or_made(
         return Err(ApiError::validation(message).into());
     }
     let request = read()?;
-    // The ARN of an account's resource does not name the model, but the model's rules still apply.
+    // The ARN of a resource in the account does not name the model, but the model's rules still
+    // apply.
     let brain = target.opaque_model(model_id).unwrap_or(model_id);
     let mut script: Script = think(brain, &request)?;
     if let Some(tokens) = state.options.pace.tokens {
@@ -265,14 +267,14 @@ fn recorded_or_made(
     Ok((Recorded::Script(script), lease))
 }
 
-/// The tokens of a call.
+/// The token counts that decide what a call reserves.
 #[derive(Default)]
 struct Need {
     input: u64,
     output: u64,
     cache_read: u64,
     cache_write: u64,
-    /// `maxTokens`, if the request has it.
+    /// The value of `maxTokens`, if the request sets it.
     max_tokens: Option<u64>,
 }
 
@@ -365,7 +367,7 @@ fn fail(fault: Option<Fault>, model_id: &str, mut record: Record) -> Answer {
     refuse(&error, record)
 }
 
-/// The parts of a playback in addition to its plan.
+/// What is needed to play a plan, except for the plan itself.
 struct Player {
     cut: Cut,
     record: Record,

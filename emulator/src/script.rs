@@ -1,14 +1,14 @@
-//! The interface between generating and sending an answer: a [`Script`] of stream events, or an
-//! [`ApiError`].
+//! Defines the interface between generating and sending an answer: a [`Script`] of stream events,
+//! or an [`ApiError`].
 
 use serde_json::Value;
 
-/// One event of a ConverseStream answer, before it is framed.
+/// One event of a ConverseStream answer, before it is encoded as a frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// `:event-type`, such as `contentBlockDelta`.
     pub name: &'static str,
-    /// The payload without padding.
+    /// The payload, without padding.
     pub payload: Value,
 }
 

@@ -24,11 +24,11 @@ use super::{
     tls,
 };
 
-/// The pause after a failed accept, for example because no file descriptors are left.
+/// The pause after `accept` has failed, for example because no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A running emulator. It has its own threads, so that it can share a process with clients of any
-/// runtime and clock. Dropping it stops it without waiting for its calls.
+/// A running emulator. It has its own threads, so it can share a process with clients that use any
+/// runtime and clock. Dropping this value stops the emulator without waiting for its calls.
 pub struct Emulator {
     addr: SocketAddr,
     tls_addr: Option<SocketAddr>,
@@ -45,7 +45,7 @@ struct Listener {
 }
 
 impl Emulator {
-    /// Binds the listeners and serves.
+    /// Binds the listeners and starts to serve.
     ///
     /// # Errors
     /// Fails if an address cannot be bound, or if TLS or the threads cannot be set up.
@@ -85,7 +85,7 @@ impl Emulator {
                 runtime.block_on(serving);
                 // Running calls end with the runtime.
                 runtime.shutdown_timeout(Duration::ZERO);
-                // If the emulator has been dropped, the result is not used.
+                // If the emulator has been dropped, no caller waits for this result.
                 let _ = on_stopped.send(());
             })?;
         Ok(Self {
@@ -123,7 +123,7 @@ impl Emulator {
         self.ca_pem.as_deref()
     }
 
-    /// Returns the last calls, in order of arrival.
+    /// Returns the most recent calls, in order of arrival.
     pub fn calls(&self) -> Vec<Call> {
         self.log().snapshot()
     }
@@ -133,18 +133,18 @@ impl Emulator {
         self.log().clear();
     }
 
-    /// Waits until the log satisfies a condition, and returns it. There is no time limit.
+    /// Waits until the log satisfies a condition, and returns the log. There is no time limit.
     pub async fn wait_for(&self, enough: impl FnMut(&[Call]) -> bool) -> Vec<Call> {
         self.log().wait_for(enough).await
     }
 
-    /// Applies this fault to every call that does not name one, unless the call's source Region has
-    /// a condition.
+    /// Applies this fault to every call that does not name a fault, unless the call's source Region
+    /// has a condition.
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.state.set_fault(fault);
     }
 
-    /// Sets the condition of a source Region. Calls that name a fault get that fault instead.
+    /// Sets the condition of a source Region. It does not affect calls that name a fault.
     pub fn set_region(&self, region: &str, condition: Condition) {
         self.state.regions.set(region, Some(condition));
     }
@@ -159,13 +159,13 @@ impl Emulator {
         self.state.ledger.set(quotas);
     }
 
-    /// Denies all calls of a role's sessions, and refuses new sessions, as if the owner of the
-    /// account had revoked them.
+    /// Denies all calls of a role's sessions, and refuses new sessions. This simulates a revocation
+    /// by the owner of the account.
     pub fn revoke_role(&self, arn: &str) {
         self.state.sessions.revoke(arn);
     }
 
-    /// Removes all sessions of roles. Their keys are unknown afterwards.
+    /// Removes all sessions of roles. After this, their keys are unknown.
     pub fn forget_sessions(&self) {
         self.state.sessions.forget();
     }
@@ -175,12 +175,12 @@ impl Emulator {
         self.state.sessions.restore(arn);
     }
 
-    /// Stops accepting connections, waits for running calls up to the limit in the options, and
-    /// ends.
+    /// Stops accepting connections, waits for running calls for at most the time in the options,
+    /// and then stops the emulator.
     pub async fn stop(mut self) {
         self.stop.cancel();
         if let Some(stopped) = self.stopped.take() {
-            // An error means that the thread has ended already.
+            // An error means that the thread has already ended.
             let _ = stopped.await;
         }
     }
@@ -225,7 +225,7 @@ async fn serve(
 ) {
     let connections = TaskTracker::new();
     for Listener { tcp, tls } in listeners {
-        // Fails only outside a runtime.
+        // This fails only outside of a runtime.
         let Ok(tcp) = TcpListener::from_std(tcp) else {
             continue;
         };

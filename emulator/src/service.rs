@@ -24,9 +24,10 @@ use super::{
     uri::Operation,
 };
 
-/// The maximum size of a body. Converse accepts 20 images of 3.75 MB; base64 adds a third.
+/// The maximum size of a body, in bytes. Converse accepts 20 images of 3.75 MB, and base64 adds a
+/// third.
 const MAX_BODY: usize = 128 << 20;
-/// Headers that the log omits, because they may contain secrets.
+/// Headers that are not logged, because they may contain secrets.
 const NEVER_LOGGED: [&str; 2] = ["authorization", "x-amz-security-token"];
 
 /// Answers the requests of all connections.
@@ -49,7 +50,7 @@ impl Service {
         self.state.options.max_concurrent_streams
     }
 
-    /// Answers one request. `reset` is the switch of its connection.
+    /// Answers one request. `reset` is the switch of the request's connection.
     pub(super) async fn handle(
         &self,
         request: Request<Incoming>,
@@ -75,8 +76,8 @@ impl Service {
         let mut answer = match unreadable {
             Some(error) if error.is::<LengthLimitError>() => refuse(&too_large(), record),
             Some(_) => {
-                // The client disconnected while it sent the request, so it does not read this
-                // answer.
+                // The client disconnected while it was sending the request, so it will not receive
+                // this answer.
                 record.end(End::ClientGone);
                 refuse(&too_large(), record)
             }
@@ -189,7 +190,7 @@ impl Service {
         }
     }
 
-    /// Answers a call without a stream: a call of the control plane, CountTokens or
+    /// Answers a call that has no stream: a call of the control plane, CountTokens or
     /// ApplyGuardrail.
     async fn answer_at_once(
         &self,
@@ -227,7 +228,7 @@ impl Service {
     }
 }
 
-/// Returns the name of an STS action. Empty for an unknown one.
+/// Returns the name of an STS action. Empty for an unknown action.
 fn sts_operation(body: &[u8]) -> &'static str {
     match sts::action(body).as_str() {
         "AssumeRole" => "AssumeRole",

@@ -1,4 +1,4 @@
-//! Roles and their sessions, which determine the principal and the account of a request.
+//! Manages roles and their sessions, which determine the principal and the account of a request.
 
 use std::{
     collections::BTreeMap,
@@ -9,20 +9,20 @@ use std::{
 
 use super::{catalogue::ACCOUNT, error::WireError};
 
-/// The maximum number of sessions that are kept. Beyond it, the oldest are removed.
+/// The maximum number of sessions. Beyond it, the oldest sessions are removed.
 const MOST_SESSIONS: usize = 10_000;
 
 /// A role that can be assumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
-    /// Its ARN, such as `arn:aws:iam::111122223333:role/bedrock`. Its sessions call the account in
-    /// the ARN.
+    /// The ARN of the role, such as `arn:aws:iam::111122223333:role/bedrock`. Sessions of the role
+    /// call the account in the ARN.
     pub arn: String,
-    /// The external ID that its trust policy expects.
+    /// The external ID that the role's trust policy requires.
     pub external_id: Option<String>,
 }
 
-/// The principal that signs a request.
+/// The principal that signed a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Principal {
     /// The emulator's own keys and tokens.
@@ -58,7 +58,7 @@ pub(crate) struct Session {
     pub(crate) token: String,
     pub(crate) account: String,
     role: String,
-    /// The ARN of the assumed role with the session's name.
+    /// The ARN of the assumed role, which contains the name of the session.
     pub(crate) arn: String,
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) expiry: SystemTime,
@@ -106,22 +106,22 @@ impl Session {
     }
 }
 
-/// The principal may not assume the role.
+/// The error for a principal that may not assume the role.
 #[derive(Debug)]
 pub(crate) struct Refused;
 
-/// The roles, and the sessions that were granted.
+/// The roles, and the sessions that have been granted.
 #[derive(Debug)]
 pub(crate) struct Sessions(Mutex<Kept>);
 
 #[derive(Debug)]
 struct Kept {
-    /// The roles that can be assumed. If empty, any role.
+    /// The roles that can be assumed. If empty, any role can be assumed.
     roles: Vec<Role>,
     by_key: BTreeMap<String, Arc<Session>>,
     granted: u64,
-    /// Revoked roles: sessions with a number up to this one are denied. The flag says whether new
-    /// ones are refused, too.
+    /// Revoked roles. Sessions with a number up to this one are denied. If the flag is true, new
+    /// sessions are refused, too.
     revoked: BTreeMap<String, (u64, bool)>,
 }
 
@@ -181,7 +181,8 @@ impl Sessions {
         self.lock().by_key.clear();
     }
 
-    /// Denies all calls of the role's sessions, and refuses new sessions until [`Self::restore`].
+    /// Denies all calls of the role's sessions, and refuses new sessions until [`Self::restore`] is
+    /// called.
     pub(crate) fn revoke(&self, role: &str) {
         let mut kept = self.lock();
         let granted = kept.granted;

@@ -1,4 +1,5 @@
-//! The state that all connections of an emulator share: settings, conditions, and the log of calls.
+//! Defines the state that all connections of an emulator share: settings, conditions, and the log
+//! of calls.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,7 +32,7 @@ impl State {
         }
     }
 
-    /// Returns the fault for calls that do not name one, in a Region without a condition.
+    /// Returns the fault for calls that do not name one and whose Region has no condition.
     pub(super) fn fault(&self) -> Option<Fault> {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }

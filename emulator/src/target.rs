@@ -1,4 +1,4 @@
-//! Resolves a `modelId` in a source Region: which model it is, and how it is invoked.
+//! Resolves a `modelId` in a source Region: to which model it leads, and how the model is invoked.
 
 use super::{
     account::Account,
@@ -11,8 +11,8 @@ use super::{
 /// The meaning of a `modelId`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
-    /// The foundation model that is called. `None` for resources of the account that do not reveal
-    /// it, such as prompts or imported models.
+    /// The foundation model that is called. `None` for resources of the account whose model is not
+    /// known, such as prompts or imported models.
     pub(super) model: Option<&'static Model>,
     pub(super) way: Way,
 }
@@ -27,8 +27,8 @@ pub(super) enum Way {
         geography: Geography,
         destinations: Vec<String>,
     },
-    /// Through a resource of the account that has no quota, such as model units or an imported
-    /// model.
+    /// Through a resource of the account that has no quota, such as Provisioned Throughput or an
+    /// imported model.
     Unmetered,
 }
 
@@ -40,8 +40,8 @@ impl Target {
         }
     }
 
-    /// Returns the ID of the model behind an ARN that does not name it: the ARN of an application
-    /// profile or of model units.
+    /// Returns the model behind an ARN that does not name it: the ARN of an application profile or
+    /// of Provisioned Throughput.
     pub(super) fn opaque_model(&self, model_id: &str) -> Option<&'static str> {
         let opaque = Arn::parse(model_id).is_some_and(|arn| {
             matches!(
@@ -70,7 +70,7 @@ impl Target {
 /// Resolves `model_id` in this Region.
 ///
 /// # Errors
-/// Bedrock's validation errors: an identifier that is unknown in the Region, or a model that
+/// Returns Bedrock's validation error if the identifier is unknown in the Region, or if the model
 /// requires an inference profile.
 pub(super) fn resolve(
     model_id: &str,
@@ -92,7 +92,8 @@ pub(super) fn resolve(
             let profile = profile.ok_or_else(invalid)?;
             Ok(Target::profile(&profile, region))
         }
-        // Only the owner of an unknown ID knows its model, so only the ID's form is checked.
+        // Only the owner of an unknown ID can know its model, so only the format of the ID is
+        // checked.
         "provisioned-model" if arn.is_owned() && !arn.id.is_empty() => Ok(Target {
             model: Provisioned::find(arn.id, region).and_then(Provisioned::model),
             way: Way::Unmetered,
@@ -122,7 +123,7 @@ fn by_id(id: &str, region: &str, account: &Account) -> Result<Target, WireError>
         Some(profile) if profile.kind == ProfileType::SystemDefined => {
             Ok(Target::profile(&profile, region))
         }
-        // Application profiles can be called only by their ARN.
+        // Application profiles can be called only by their ARN, so an ID must name a model.
         _ => on_demand(id, region),
     }
 }

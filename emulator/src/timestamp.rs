@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-/// ISO 8601 in UTC, with milliseconds, because lifetimes in tests are short.
+/// Formats a time in ISO 8601 and UTC, with milliseconds, because lifetimes in tests are short.
 pub(super) fn iso8601_millis(at: SystemTime) -> String {
     let at = OffsetDateTime::from(at);
     let at = at.replace_nanosecond(u32::from(at.millisecond()) * 1_000_000);
@@ -17,6 +17,6 @@ pub(super) fn iso8601_millis(at: SystemTime) -> String {
 pub(super) fn iso8601(at: SystemTime) -> String {
     let at = OffsetDateTime::from(at);
     let at = at.replace_nanosecond(0).unwrap_or(at);
-    // Formatting fails only for years of more than four digits.
+    // Formatting can fail only for years of more than four digits.
     at.format(&Rfc3339).unwrap_or_default()
 }

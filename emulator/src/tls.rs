@@ -7,17 +7,17 @@ use rustls::ServerConfig;
 use rustls_pki_types::PrivateKeyDer;
 use tokio_rustls::TlsAcceptor;
 
-/// The certificate for TLS, and the CA that clients must trust.
+/// The certificate for TLS connections, and the CA that clients must trust.
 pub(super) struct Tls {
     pub(super) acceptor: TlsAcceptor,
-    /// The CA certificate, PEM.
+    /// The CA certificate, in PEM.
     pub(super) ca_pem: String,
 }
 
 /// Creates a CA and a certificate for `localhost` and this address.
 ///
 /// # Errors
-/// Fails if keys cannot be created.
+/// Fails if the keys cannot be created.
 pub(super) fn self_signed(address: IpAddr) -> io::Result<Tls> {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -2,7 +2,7 @@
 
 use http::Method;
 
-/// An operation, with the identifier in its path.
+/// An operation, with the identifiers in its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     Converse(String),
@@ -10,7 +10,7 @@ pub(super) enum Operation {
     InvokeModel(String),
     InvokeModelStream(String),
     CountTokens(String),
-    /// A guardrail and its version.
+    /// ApplyGuardrail, with the guardrail and its version.
     ApplyGuardrail(String, String),
     ListInferenceProfiles,
     GetInferenceProfile(String),
@@ -23,9 +23,9 @@ pub(super) enum Operation {
     GetFoundationModel(String),
     ListProvisionedModelThroughputs,
     GetProvisionedModelThroughput(String),
-    /// AWS STS: its actions are in the body.
+    /// AWS STS. The body names the action.
     Sts,
-    /// A call to the control API, with the part of the path after `/_emulator/`.
+    /// A call of the control API, with the part of the path after `/_emulator/`.
     Own(String),
     Unknown,
 }
@@ -91,7 +91,7 @@ impl Operation {
         }
     }
 
-    /// Returns the API's name of the operation. Empty if there is no such operation.
+    /// Returns the name of the operation in the API. Empty if there is no such operation.
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Converse(_) => "Converse",
@@ -134,7 +134,7 @@ impl Operation {
     }
 }
 
-/// Returns ApplyGuardrail of a path such as `/guardrail/ID/version/1/apply`.
+/// Parses the path of ApplyGuardrail, such as `/guardrail/ID/version/1/apply`.
 fn applied(path: &str) -> Option<Operation> {
     let (guardrail, version) = path.strip_suffix("/apply")?.rsplit_once("/version/")?;
     let identifier = named(guardrail, "/guardrail/")?;
@@ -144,13 +144,13 @@ fn applied(path: &str) -> Option<Operation> {
     ))
 }
 
-/// Returns the identifier after a prefix of the path.
+/// Returns the identifier after a prefix of the path, decoded.
 fn named(path: &str, start: &str) -> Option<String> {
     let id = percent_decode(path.strip_prefix(start)?);
     Some(id).filter(|id| !id.is_empty())
 }
 
-/// Percent-decodes a text. Invalid encodings stay unchanged.
+/// Percent-decodes a text. Invalid escapes stay unchanged.
 pub(super) fn percent_decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());

@@ -1,4 +1,5 @@
-//! The resources of the emulated account that change at run time: application profiles and tags.
+//! Holds the resources of the emulated account that change at run time: application profiles and
+//! tags.
 
 mod tags;
 
@@ -22,12 +23,12 @@ struct Owned {
     profiles: Vec<Profile>,
     /// The tags of each resource, by ARN.
     tags: BTreeMap<String, Tags>,
-    /// The profiles, by the `clientRequestToken` of the request that created them, each with the
-    /// rest of that request.
+    /// The profiles by the `clientRequestToken` of the request that created them, each with that
+    /// request without the token.
     made: BTreeMap<String, (Value, Profile)>,
 }
 
-/// The error for a token that was used before, with another request.
+/// The error for a token that was used before with another request.
 #[derive(Debug)]
 pub(super) struct TokenUsed;
 
@@ -55,7 +56,7 @@ impl Account {
         work(owned)
     }
 
-    /// Returns all profiles of a source Region, AWS's first.
+    /// Returns all profiles of a source Region. AWS's own profiles are first.
     pub(super) fn list(&self, region: &str) -> Vec<Profile> {
         let mut all = catalogue::system_profiles(region);
         self.within(region, |owned| all.extend_from_slice(&owned.profiles));
@@ -69,7 +70,7 @@ impl Account {
     }
 
     /// Adds an application profile with its tags, and returns it. If the same request with the same
-    /// token has already created a profile, returns that one.
+    /// token has already created a profile, returns that profile.
     pub(super) fn create(
         &self,
         region: &str,
@@ -109,7 +110,7 @@ impl Account {
     }
 }
 
-/// Returns twelve letters and digits that are not yet the ID of a profile.
+/// Returns twelve letters and digits that are not the ID of any existing profile.
 fn new_id(profiles: &[Profile]) -> String {
     loop {
         let id: String = std::iter::repeat_with(|| fastrand::digit(36))

@@ -1,11 +1,11 @@
-//! The tags of the account's resources: application profiles and Provisioned Throughput.
+//! Stores the tags of the account's resources: application profiles and Provisioned Throughput.
 
 use std::collections::BTreeMap;
 
 use super::{Account, Owned};
 use crate::catalogue::{Arn, Provisioned};
 
-/// Tags of one resource, by key.
+/// The tags of one resource, by key.
 pub(crate) type Tags = BTreeMap<String, String>;
 
 /// The maximum number of tags of a resource.
@@ -14,7 +14,7 @@ const MOST: usize = 50;
 /// Why a resource's tags cannot be read or changed.
 #[derive(Debug)]
 pub(crate) enum NotTagged {
-    /// The Region has no such resource, or it cannot have tags.
+    /// The Region has no such resource, or the resource cannot have tags.
     NoResource,
     /// The resource would have more than this many tags.
     TooMany(usize),
@@ -28,7 +28,7 @@ impl Account {
         })
     }
 
-    /// Adds tags. Replaces those with the same keys.
+    /// Adds tags. They replace existing tags with the same keys.
     pub(crate) fn tag(&self, arn: &str, region: &str, more: Tags) -> Result<(), NotTagged> {
         self.within(region, |owned| {
             let tags = tags_of(owned, arn, region)?;

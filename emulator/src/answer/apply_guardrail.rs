@@ -1,4 +1,4 @@
-//! ApplyGuardrail: the same guardrail as for Converse, on content without a model.
+//! Answers ApplyGuardrail: applies the same guardrail as for Converse, to content without a model.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::{
     triggers,
 };
 
-/// The filters that a response lists even if they found nothing, with the output scope `FULL`.
+/// The filters that a response with the output scope `FULL` lists even if they found nothing.
 const FILTERS: [&str; 6] = [
     "HATE",
     "INSULTS",
@@ -25,7 +25,7 @@ struct Content<'a> {
     /// The number of characters of all texts.
     characters: usize,
     images: usize,
-    /// Whether there are a source and a question for contextual grounding.
+    /// Whether the content has both a source and a question for contextual grounding.
     is_grounded: bool,
 }
 
@@ -48,7 +48,7 @@ impl<'a> Content<'a> {
             sources |= has("grounding_source");
             questions |= has("query");
             content.characters += text.chars().count();
-            // A source or a question is checked only if it is marked as content, too.
+            // A source or a question is checked only if it is also marked as content.
             if qualifiers.is_empty() || has("guard_content") {
                 content.guarded.push(text);
             }
@@ -73,11 +73,11 @@ impl<'a> Content<'a> {
     }
 }
 
-/// Returns the response to a request that follows the service model.
+/// Returns the response to a request that is valid under the service model.
 pub(super) fn respond(request: &Value) -> Value {
     let content = Content::of(request);
     let is_full = text_at(request, &["outputScope"]) == Some("FULL");
-    // A word does not continue in the next block.
+    // The newline between blocks prevents that a word continues in the next block.
     let text = content.guarded.join("\n");
     let is_blocked = triggers::asks(&text, triggers::GUARDRAIL_BLOCK);
     let found = if is_blocked {

@@ -1,4 +1,4 @@
-//! Generates answers with citations, if the request asks for citations of documents or search
+//! Generates answers with citations, if the request enables citations of documents or search
 //! results.
 
 use std::collections::HashSet;
@@ -16,14 +16,14 @@ use super::{
 /// The maximum number of passages that an answer cites from each source.
 const PASSAGES: usize = 2;
 
-/// A passage of a source, and its position there.
+/// A passage of a source, and its position in the source.
 struct Passage {
     text: String,
     citation: Value,
 }
 
-/// Returns the answer in pieces of text, with a citation for each piece that a source supports.
-/// `None` if nothing should be cited.
+/// Returns the answer in pieces of text. Each piece that a source supports has a citation. `None`
+/// if nothing should be cited.
 pub(super) fn blocks(request: &Request<'_>) -> Option<Vec<Content>> {
     let passages = passages(request);
     if passages.is_empty() {
@@ -49,8 +49,8 @@ pub(super) fn blocks(request: &Request<'_>) -> Option<Vec<Content>> {
     Some(blocks)
 }
 
-/// Returns the passages that match the prompt best, in the order of the request. Indices count the
-/// sources of the whole conversation.
+/// Returns the passages that match the prompt best, in the order of the request. Their indices
+/// count the sources of the whole conversation.
 fn passages(request: &Request<'_>) -> Vec<Passage> {
     let mut found = Vec::new();
     let (mut documents, mut results) = (0, 0);
@@ -150,8 +150,8 @@ fn document_passages(document: &Value, index: usize) -> Vec<Passage> {
     }
 }
 
-/// Returns the sentences of a text, with the positions of their start and end in characters from 0.
-/// The end is exclusive.
+/// Returns the sentences of a text, each with its start and end in characters from 0. The end is
+/// exclusive.
 fn in_text(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
     let mut start = 0;
     sentences(text).map(move |sentence| {

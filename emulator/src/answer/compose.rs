@@ -1,4 +1,4 @@
-//! Decides which content an answer has.
+//! Decides what the content of an answer is.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
@@ -26,7 +26,7 @@ const PIXEL: [u8; 67] = [
     0x42, 0x60, 0x82,
 ];
 
-/// Returns the answer, truncated at its limits, and the guardrail's result.
+/// Returns the answer, truncated at its limits, and the result of the guardrail.
 pub(super) fn answer(request: &Request<'_>, style: &Style) -> (Draft, Option<Verdict>) {
     let mut seed = Seed::of([
         request.model_id,
@@ -65,7 +65,7 @@ pub(super) fn answer(request: &Request<'_>, style: &Style) -> (Draft, Option<Ver
     (draft, verdict)
 }
 
-/// Returns the text blocks of an answer without tool uses.
+/// Returns the text blocks of an answer that calls no tool.
 fn said(request: &Request<'_>, style: &Style, seed: &mut Seed) -> Vec<Content> {
     if let Some(schema) = text_format(request.body) {
         return vec![Content::text(
@@ -96,7 +96,7 @@ fn text_format(body: &Value) -> Option<Value> {
     serde_json::from_str(schema).ok()
 }
 
-/// Ends an answer early, for this reason.
+/// Ends an answer in the middle, with this stop reason.
 fn break_off(draft: &mut Draft, reason: &'static str) {
     limits::stop_at_tokens(draft, (draft.tokens() / 2).max(1));
     draft.stop_reason = reason;

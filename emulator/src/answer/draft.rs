@@ -1,5 +1,5 @@
-//! An answer under construction: first complete [`Content`], then [`Piece`]s of about one token
-//! each.
+//! Represents an answer under construction: first as complete [`Content`], then as [`Piece`]s of
+//! about one token each.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::text::tokens::tokens;
 pub(super) enum Content {
     /// Text, with the citations that support it.
     Text { text: String, citations: Vec<Value> },
-    /// Reasoning that the provider encrypted, in base64.
+    /// Readable reasoning, with its signature.
     Reasoning { text: String, signature: String },
     /// Reasoning that the provider encrypted, as base64.
     Redacted(String),
@@ -47,8 +47,8 @@ pub(super) enum Piece {
 }
 
 impl Piece {
-    /// Returns how many output tokens the piece counts as: the emulator bills one for each delta
-    /// with generated text.
+    /// Returns how many output tokens the piece counts as. The emulator bills one token for each
+    /// delta with generated text.
     pub(super) const fn tokens(&self) -> u64 {
         match self {
             Self::Text(text) | Self::Reasoning(text) | Self::ToolInput(text) => {
@@ -72,10 +72,10 @@ impl Piece {
     }
 }
 
-/// A content block in pieces.
+/// A content block that is split into pieces.
 #[derive(Clone, Debug)]
 pub(super) struct Block {
-    /// The `start` of the `contentBlockStart` event, for blocks of a kind that has one.
+    /// The `start` of the `contentBlockStart` event, if blocks of this kind have such an event.
     pub(super) start: Option<Value>,
     pub(super) pieces: Vec<Piece>,
 }
@@ -107,7 +107,7 @@ impl From<Content> for Block {
                 start: None,
                 pieces: vec![Piece::Redacted(bytes)],
             },
-            // Real streams begin a tool's input with an empty fragment.
+            // In real streams, a tool's input begins with an empty fragment.
             Content::ToolUse { id, name, input } => Self {
                 start: Some(json!({"toolUse": {"toolUseId": id, "name": name}})),
                 pieces: std::iter::once(Piece::ToolInput(String::new()))
@@ -122,7 +122,7 @@ impl From<Content> for Block {
     }
 }
 
-/// An answer in pieces, and why it stops.
+/// An answer that is split into pieces, and its stop reason.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub(super) blocks: Vec<Block>,
@@ -137,7 +137,7 @@ impl Draft {
     }
 }
 
-/// Splits the text into tokens, each of which becomes a piece of this kind.
+/// Splits a text into tokens, and converts each token to a piece of this kind.
 fn in_tokens(text: &str, piece: fn(String) -> Piece) -> impl Iterator<Item = Piece> {
     tokens(text).map(move |token| piece(token.to_owned()))
 }

@@ -1,4 +1,5 @@
-//! `additionalModelResponseFieldPaths`: returns members of the model's native response.
+//! Implements `additionalModelResponseFieldPaths`, which returns members of the model's native
+//! response.
 
 use serde_json::{Map, Value, json};
 
@@ -25,7 +26,7 @@ pub(super) fn additional(request: &Request<'_>, draft: &Draft, usage: &Value) ->
         .then_some(found)
 }
 
-/// Returns the model's native response, in the form of Claude's messages.
+/// Returns the model's native response, in the format of Claude's messages.
 fn native(request: &Request<'_>, draft: &Draft, usage: &Value) -> Value {
     let content: Vec<Value> = draft.blocks.iter().map(block).collect();
     json!({
@@ -64,8 +65,8 @@ fn block(block: &Block) -> Value {
     }
 }
 
-/// Inserts a value at a path. A path through a list becomes a member that is named after the index,
-/// because the other items were not requested.
+/// Inserts a value at a path. If the path contains the index of a list, an object with the index as
+/// its member replaces the list, because the other items were not requested.
 fn place(found: &mut Value, path: &str, value: &Value) {
     let mut at = found;
     for name in path.split('/').skip(1) {

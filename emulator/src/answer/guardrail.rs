@@ -10,7 +10,7 @@ use super::{
     triggers,
 };
 
-/// The guardrail's message in place of blocked content.
+/// The guardrail's message that replaces blocked content.
 pub(super) const BLOCKED: &str = "Sorry, the model cannot answer this question.";
 /// The number of characters in one unit of a policy.
 const UNIT: usize = 1000;
@@ -19,7 +19,7 @@ const MOST: usize = 200;
 
 /// The result of a guardrail for a call.
 pub(super) struct Verdict {
-    /// Whether the answer differs from the model's.
+    /// Whether the guardrail has changed the model's answer.
     pub(super) intervened: bool,
     /// `metadata.trace.guardrail`, if the request asks for it.
     pub(super) trace: Option<Value>,
@@ -32,7 +32,7 @@ pub(super) struct Entity {
     kind: &'static str,
 }
 
-/// Applies the request's guardrail to the answer. `None` if there is no guardrail.
+/// Applies the guardrail of the request to the answer. `None` if there is no guardrail.
 pub(super) fn apply(request: &Request<'_>, answer: &mut Vec<Content>) -> Option<Verdict> {
     let config = at(request.body, &["guardrailConfig"])?;
     let identifier = text_at(config, &["guardrailIdentifier"]).filter(|id| !id.is_empty())?;
@@ -48,7 +48,8 @@ pub(super) fn apply(request: &Request<'_>, answer: &mut Vec<Content>) -> Option<
     } else {
         entities(&output)
     };
-    // With `async`, tokens are forwarded before they are checked, so they cannot be masked.
+    // With `async`, tokens are forwarded before the guardrail checks them, so nothing can be
+    // masked.
     let masks = !found.is_empty() && text_at(config, &["streamProcessingMode"]) != Some("async");
     if blocked {
         *answer = vec![Content::text(BLOCKED)];
@@ -93,7 +94,7 @@ fn mask(content: &mut Content, found: &[Entity]) {
     }
 }
 
-/// Returns a text with the names of the entities in their places.
+/// Returns a text in which each entity is replaced by the name of its type.
 pub(super) fn masked(text: &str, found: &[Entity]) -> String {
     found.iter().fold(text.to_owned(), |text, entity| {
         text.replace(&entity.text, &format!("{{{}}}", entity.kind))
@@ -167,13 +168,13 @@ fn blocked_trace(id: &str, prompt: &str) -> Value {
     })
 }
 
-/// Returns the finding of a blocked trigger word.
+/// Returns the finding for a blocked trigger word.
 pub(super) fn block_of() -> Value {
     let word = format!("emulate:{}", triggers::GUARDRAIL_BLOCK);
     json!({"customWords": [{"action": "BLOCKED", "match": word}]})
 }
 
-/// Returns the finding of masked personal data.
+/// Returns the finding for masked personal data.
 pub(super) fn pii(found: &[Entity]) -> Value {
     let entity = |entity: &Entity| json!({"action": "ANONYMIZED", "match": entity.text, "type": entity.kind});
     json!({"piiEntities": found.iter().map(entity).collect::<Vec<_>>()})
@@ -185,7 +186,8 @@ fn add(assessment: &mut Value, policy: &str, found: Value) {
     }
 }
 
-/// Returns the guardrail's metrics. Units are 1,000 characters; the latency grows with the text.
+/// Returns the guardrail's metrics. A unit is 1,000 characters, and the latency grows with the
+/// text.
 pub(super) fn metrics(text: &str, output: bool) -> Value {
     let characters = text.chars().count();
     let units = characters.div_ceil(UNIT).max(1);

@@ -1,4 +1,4 @@
-//! Reads JSON as Bedrock does: `null` means absent.
+//! Reads JSON as Bedrock does: a member that is `null` counts as absent.
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ pub(super) fn text_at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a str> {
     at(value, path)?.as_str()
 }
 
-/// Returns the list with this name. It is empty if it is absent.
+/// Returns the list with this name. If it is absent, the result is empty.
 pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     member(value, name)
         .and_then(Value::as_array)

@@ -2,7 +2,8 @@
 
 use super::draft::{Block, Draft, Piece};
 
-/// Truncates the text before its first stop sequence. Reasoning and tool input are not searched.
+/// Truncates the text before its first stop sequence. Reasoning and tool input are not searched for
+/// stop sequences.
 pub(super) fn stop_at_sequences<'a>(
     draft: &mut Draft,
     sequences: impl IntoIterator<Item = &'a str>,
@@ -29,7 +30,7 @@ pub(super) fn stop_at_sequences<'a>(
     draft.stop_sequence = Some(sequence.to_owned());
 }
 
-/// Keeps `left` bytes of text, and nothing after them.
+/// Keeps the first `left` bytes of text, and removes everything after them.
 fn cut_text(blocks: &mut Vec<Block>, mut left: usize) {
     let mut kept = 0;
     for block in blocks.iter_mut() {
@@ -79,7 +80,7 @@ pub(super) fn stop_at_tokens(draft: &mut Draft, limit: u64) {
             pieces += 1;
         }
         block.pieces.truncate(pieces);
-        // A block none of whose tokens fit does not begin.
+        // If none of a block's tokens fit, the block does not begin.
         kept += usize::from(block.tokens() > 0);
         break;
     }

@@ -1,19 +1,19 @@
-//! Generates answers: turns a Converse request into a script of events. Performs no I/O: the same
-//! request always gets the same answer.
+//! Generates answers: converts a Converse request to a script of events. Performs no I/O, and
+//! always returns the same answer for the same request.
 //!
 //! | module | job |
 //! |---|---|
 //! | `validate` | the requests that Bedrock rejects |
 //! | `request` | the parts of a request that answers need |
 //! | `json` | reads JSON as Bedrock does |
-//! | `style` | settings that apply where a request specifies nothing |
+//! | `style` | the behaviour that requests do not specify |
 //! | `seed` | varies answers without randomness |
 //! | `compose` | decides which content an answer has |
 //! | `triggers` | words in a prompt that request rare behaviour |
 //! | `text` | generated prose, dictated texts, tokens |
 //! | `tools`, `schema` | which tool is called, with an input that matches its schema |
 //! | `reasoning`, `citations`, `guardrail` | content in addition to the text |
-//! | `apply_guardrail` | ApplyGuardrail |
+//! | `apply_guardrail` | answers ApplyGuardrail |
 //! | `draft`, `limits` | the answer as blocks and pieces, and its early end |
 //! | `usage`, `fields` | the metadata of the answer |
 //! | `script` | the events of the answer |
@@ -51,12 +51,12 @@ pub fn answer(model_id: &str, request: &Value) -> Result<Script, ApiError> {
     answer_with(model_id, request, &Style::default())
 }
 
-/// Answers a Converse request body for a model: a model ID, a profile ID or an ARN, as in the URL's
-/// path.
+/// Answers a Converse request body for a model. `model_id` is a model ID, a profile ID or an ARN,
+/// as in the path of the URL.
 ///
 /// # Errors
-/// Returns Bedrock's error for invalid input: `ValidationException` or `SerializationException`,
-/// HTTP 400.
+/// Returns Bedrock's error for invalid input: a `ValidationException` or `SerializationException`
+/// with HTTP status 400.
 pub fn answer_with(model_id: &str, request: &Value, style: &Style) -> Result<Script, ApiError> {
     validate::check(model_id, request)?;
     let request = request::Request::new(model_id, request);
@@ -67,7 +67,7 @@ pub fn answer_with(model_id: &str, request: &Value, style: &Style) -> Result<Scr
     ))
 }
 
-/// Returns the input tokens of a request body, estimated as in `metadata.usage`.
+/// Returns the number of input tokens of a request body, estimated as in `metadata.usage`.
 ///
 /// # Errors
 /// Returns Bedrock's error for invalid input.
@@ -76,7 +76,7 @@ pub fn count_tokens(model_id: &str, request: &Value) -> Result<u64, ApiError> {
     Ok(usage::input_tokens(request))
 }
 
-/// Answers an ApplyGuardrail request body for a guardrail.
+/// Answers the body of an ApplyGuardrail request for a guardrail.
 ///
 /// # Errors
 /// Returns Bedrock's error for invalid input.
@@ -89,7 +89,7 @@ pub fn apply_guardrail(
     Ok(apply_guardrail::respond(request))
 }
 
-/// Returns the ARN of the model that a prompt router chooses, if the model ID is a router's ARN.
+/// Returns the ARN of the model that a prompt router selects, if the model ID is a router's ARN.
 pub(super) fn routed(model_id: &str) -> Option<String> {
     script::routed(model_id)
 }

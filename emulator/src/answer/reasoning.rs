@@ -28,8 +28,9 @@ pub(super) fn blocks(request: &Request<'_>, seed: &mut Seed) -> Vec<Content> {
     }]
 }
 
-/// Returns whether a request enables reasoning. Claude names the field `thinking`, Claude on
-/// Converse `reasoning_config`, Nova `reasoningConfig`; `effort` is Bedrock's name.
+/// Returns whether a request enables reasoning. The name of the field is `thinking` in Claude's own
+/// format, `reasoning_config` for Claude on Converse, and `reasoningConfig` for Nova. `effort` is
+/// Bedrock's name.
 fn enabled(body: &Value) -> bool {
     let switch = |name| text_at(body, &["additionalModelRequestFields", name, "type"]);
     let on = |name| matches!(switch(name), Some("enabled" | "adaptive"));

@@ -1,14 +1,14 @@
-//! The parts of a valid request from which the answer is generated.
+//! Extracts the parts of a valid request from which the answer is generated.
 
 use serde_json::Value;
 
 use super::json::{at, list, member, only, text_at};
 
-/// A request, with the parts that several modules need.
+/// A request, with the parts that several modules use.
 pub(super) struct Request<'a> {
     pub(super) model_id: &'a str,
     pub(super) body: &'a Value,
-    /// The text of the last user message; blocks are joined by newlines.
+    /// The text of the last user message. Its blocks are joined by newlines.
     pub(super) prompt: String,
 }
 
@@ -40,7 +40,7 @@ impl<'a> Request<'a> {
         list(self.body, "messages")
     }
 
-    /// Returns the content of the message to answer, ignoring `system` messages.
+    /// Returns the content of the message to answer. Ignores `system` messages.
     pub(super) fn last_content(&self) -> &'a [Value] {
         let mut spoken = self
             .messages()

@@ -1,4 +1,4 @@
-//! Turns an answer into events.
+//! Converts an answer to events.
 
 use serde_json::{Map, Value, json};
 
@@ -13,8 +13,8 @@ use super::{
     usage::usage,
 };
 
-/// The minimum duration of a call, in milliseconds. The next two constants add time per output
-/// token, and per thousand input tokens.
+/// The minimum duration of a call, in milliseconds. The next two constants are added for each
+/// output token and for each thousand input tokens.
 const LATENCY_FLOOR: u64 = 180;
 const LATENCY_PER_TOKEN: u64 = 14;
 const LATENCY_PER_INPUT: u64 = 25;
@@ -100,8 +100,8 @@ fn latency(request: &Request<'_>, draft: &Draft, usage: &Value) -> u64 {
     }
 }
 
-/// Returns the model that a prompt router chose. The emulator's routers always choose the same
-/// model of a family.
+/// Returns the model that a prompt router selects. In the emulator, each router always selects the
+/// same model of its family.
 pub(super) fn routed(model_id: &str) -> Option<String> {
     let (arn, router) = model_id.split_once("prompt-router/")?;
     let region = arn.split(':').nth(3).unwrap_or_default();

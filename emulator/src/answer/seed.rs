@@ -1,4 +1,4 @@
-//! Varies answers without randomness, with numbers derived from the request.
+//! Varies answers without randomness: all numbers are derived from the request.
 
 /// A stream of numbers that is the same for the same text.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ impl Seed {
         Self(state)
     }
 
-    /// Returns the hash itself, which identifies the text.
+    /// Returns the initial hash, which identifies the text.
     pub(super) const fn key(&self) -> u64 {
         self.0
     }
@@ -28,13 +28,13 @@ impl Seed {
         z ^ (z >> 31)
     }
 
-    /// Returns a number below `limit`; 0 if `limit` is 0.
+    /// Returns a number below `limit`. Returns 0 if `limit` is 0.
     pub(super) fn below(&mut self, limit: usize) -> usize {
         let limit = u64::try_from(limit).unwrap_or(u64::MAX).max(1);
         usize::try_from(self.next() % limit).unwrap_or(0)
     }
 
-    /// Returns one of the choices; the empty string if there are none.
+    /// Returns one of the choices. Returns an empty string if there are none.
     pub(super) fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
         let index = self.below(choices.len());
         choices.get(index).copied().unwrap_or_default()
@@ -48,8 +48,8 @@ impl Seed {
         )
     }
 
-    /// Returns a text in the form of base64. `length` is rounded up to whole groups, so that it can
-    /// be decoded.
+    /// Returns random base64 text. `length` is rounded up to whole groups, so that the text can be
+    /// decoded.
     pub(super) fn base64(&mut self, length: usize) -> String {
         self.letters(
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
@@ -67,7 +67,7 @@ impl Seed {
     }
 }
 
-/// Returns the FNV-1a hash.
+/// Returns the FNV-1a hash of these bytes, starting from `state`.
 fn hash(state: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(state, |state, byte| {
         (state ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)

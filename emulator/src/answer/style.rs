@@ -1,13 +1,14 @@
-//! Settings that apply where a request specifies nothing.
+//! Defines the behaviour that requests do not specify.
 
 use std::{fmt, sync::Arc};
 
-/// Decides whether a prompt prefix is in the cache. Generating an answer changes no state, so the
-/// server keeps this state.
+/// Tracks whether a prompt prefix is in the cache. Generating an answer changes no state itself, so
+/// the server implements this trait.
 pub trait CacheSeen: Send + Sync {
     /// Returns whether the prefix with this key was written before, and records it.
     ///
-    /// Called once for each cache point of a sufficiently large request, the shortest prefix first.
+    /// Called once for each cache point of a sufficiently large request. The shortest prefix is
+    /// first.
     fn seen(&self, prefix: u64) -> bool;
 }
 
@@ -17,14 +18,14 @@ impl<F: Fn(u64) -> bool + Send + Sync> CacheSeen for F {
     }
 }
 
-/// The emulator's behaviour where a request does not specify it.
+/// The behaviour of the emulator that requests do not specify.
 #[derive(Clone)]
 pub struct Style {
-    /// The approximate number of tokens of a text, if the prompt asks for no length.
+    /// The approximate length of a text in tokens, if the prompt does not ask for a length.
     pub default_length: u32,
-    /// The minimum number of input tokens for a cache point: 1,024, as for most Claude models.
+    /// The minimum number of input tokens before a cache point. It is 1,024 for most Claude models.
     pub cache_minimum: u64,
-    /// The cached prefixes. If `None`, nothing is cached, so cache points always write.
+    /// The cached prefixes. If `None`, nothing is cached, so each cache point is written again.
     pub cache: Option<Arc<dyn CacheSeen>>,
 }
 

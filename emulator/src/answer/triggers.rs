@@ -1,13 +1,13 @@
-//! Words in the last user message that request rare behaviour of real models.
+//! Recognizes words in the last user message that request rare behaviour of real models.
 //!
-//! - `emulate:redacted_reasoning` (or Anthropic's test string): if reasoning is on, the answer has
-//!   encrypted reasoning.
-//! - `emulate:guardrail_block`: if there is a guardrail, it blocks the answer.
-//! - An e-mail address, phone number or US social security number: if there is a guardrail, it
-//!   masks the value.
-//! - `emulate:image`: the answer has an image.
+//! - `emulate:redacted_reasoning` (or Anthropic's test string): if reasoning is on, the answer
+//!   contains encrypted reasoning.
+//! - `emulate:guardrail_block`: if the request has a guardrail, the guardrail blocks the answer.
+//! - An e-mail address, phone number or US social security number: if the request has a guardrail,
+//!   the guardrail masks the value.
+//! - `emulate:image`: the answer contains an image.
 //! - `emulate:content_filtered`, `emulate:malformed_model_output`, `emulate:malformed_tool_use`,
-//!   `emulate:model_context_window_exceeded`: the answer breaks off with that stop reason.
+//!   `emulate:model_context_window_exceeded`: the answer breaks off with this stop reason.
 
 const PREFIX: &str = "emulate:";
 const ANTHROPIC_REDACTED: &str = "ANTHROPIC_MAGIC_STRING_TRIGGER_REDACTED_THINKING";
@@ -34,7 +34,7 @@ pub(super) fn redacted_reasoning(prompt: &str) -> bool {
     asks(prompt, "redacted_reasoning") || prompt.contains(ANTHROPIC_REDACTED)
 }
 
-/// The trigger of a guardrail block, as the trace shows it.
+/// The word that triggers a guardrail block, as the trace shows it.
 pub(super) const GUARDRAIL_BLOCK: &str = "guardrail_block";
 
 /// Returns the stop reason that a prompt requests.

@@ -1,4 +1,4 @@
-//! The token usage of a call: an estimate of the input, and how much of it is cached.
+//! Calculates the token usage of a call: estimates the input, and how much of it is cached.
 //!
 //! The emulator has no tokenizer. It counts four characters as one token, which is a common
 //! estimate for English, and uses round figures for media.
@@ -15,11 +15,12 @@ use super::{
 const CHARACTERS_PER_TOKEN: usize = 4;
 /// The tokens of an image of about one megapixel.
 const IMAGE_TOKENS: u64 = 1600;
-/// The tokens of media that are in Amazon S3, whose bytes the emulator does not read.
+/// The tokens of media in Amazon S3. The emulator does not read their bytes.
 const REMOTE_TOKENS: u64 = 1000;
-/// Characters of base64 per token, for compressed documents, videos and audio.
+/// The number of base64 characters per token, for documents, videos and audio, which are
+/// compressed.
 const MEDIA_CHARACTERS_PER_TOKEN: usize = 100;
-/// The tokens of a message in addition to its content, for its role.
+/// The tokens that a message has in addition to its content. They represent its role.
 const MESSAGE_TOKENS: u64 = 3;
 
 /// Returns `metadata.usage`.
@@ -42,19 +43,19 @@ pub(super) fn usage(request: &Request<'_>, output: u64, style: &Style) -> Value 
     Value::Object(usage)
 }
 
-/// Returns the number of input tokens of a request, as `CountTokens` would.
+/// Returns the number of input tokens of a request, as `CountTokens` returns it.
 pub(super) fn input_tokens(body: &Value) -> u64 {
     parts(body).iter().map(Part::tokens).sum()
 }
 
-/// A piece of the input. Pieces are in the order in which models read them: tools, system prompt,
+/// A part of the input. Parts are in the order in which models read them: tools, system prompt,
 /// messages.
 enum Part {
     Content {
         tokens: u64,
         json: String,
     },
-    /// A cache point, with its time to live.
+    /// A cache point, with its time to live as text.
     CachePoint(String),
 }
 
@@ -136,14 +137,14 @@ fn media_tokens(content: &Value) -> u64 {
     }
 }
 
-/// Returns the number of tokens of all strings, numbers and names in a value.
+/// Returns the number of tokens of all strings, numbers and member names in a value.
 fn text_tokens(value: &Value) -> u64 {
     fn characters(value: &Value) -> usize {
         match value {
             Value::String(text) => text.chars().count(),
             Value::Array(items) => items.iter().map(characters).sum(),
             Value::Object(members) => match members.iter().next() {
-                // The model does not read the name of a union's member.
+                // Models do not read the name of a union's member.
                 Some((_, only)) if members.len() == 1 => characters(only),
                 _ => members
                     .iter()
@@ -167,8 +168,8 @@ struct Cached {
     details: Vec<Value>,
 }
 
-/// Finds the longest cached prefix, which is read from the cache. The tokens from there to the last
-/// cache point are written to it.
+/// Finds the longest cached prefix, which is read from the cache. The tokens after it, up to the
+/// last cache point, are written to the cache.
 fn cached(model_id: &str, parts: &[Part], style: &Style) -> Cached {
     let mut cached = Cached::default();
     let mut prefix = String::new();

@@ -1,8 +1,8 @@
-//! An access key that the emulator accepts.
+//! Defines the access keys that the emulator accepts.
 
 use std::fmt;
 
-/// An access key that the emulator accepts.
+/// An accepted access key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessKey {
     /// `aws_access_key_id`.

@@ -1,5 +1,5 @@
-//! Computes the canonical form of a request that SigV4 signs. It uses only the request itself, and
-//! never a value that the client computed.
+//! Computes the canonical form of a request, which SigV4 signs. It uses only the request itself,
+//! and never a value that the client computed.
 //!
 //! The SDK's implementation is not used, because it does not support `:authority`. The AWS SDK for
 //! JavaScript signs that header in place of `host` over HTTP/2.
@@ -43,8 +43,8 @@ pub(super) fn request(
     Some(text)
 }
 
-/// Returns a header's values as they are signed: trimmed, with runs of spaces collapsed, joined by
-/// commas.
+/// Returns a header's values in the form that is signed: trimmed, with sequences of spaces
+/// collapsed, and joined by commas.
 fn header(parts: &Parts, name: &str) -> Option<String> {
     let values = parts.headers.get_all(name);
     let values = values.iter().filter_map(|value| value.to_str().ok());
@@ -59,7 +59,7 @@ fn header(parts: &Parts, name: &str) -> Option<String> {
     if !values.is_empty() {
         return Some(values.join(","));
     }
-    // HTTP/2 has the host in `:authority`.
+    // In HTTP/2, `:authority` contains the host.
     let authority = parts
         .uri
         .authority()
@@ -67,7 +67,7 @@ fn header(parts: &Parts, name: &str) -> Option<String> {
     authority.map(ToString::to_string)
 }
 
-/// Returns the parameters, decoded and encoded again in the form that is signed, and sorted.
+/// Returns the query parameters in the form that is signed: decoded, encoded again, and sorted.
 fn query(parts: &Parts) -> String {
     let pairs = parts
         .uri
@@ -85,8 +85,8 @@ fn query(parts: &Parts) -> String {
     encoded.join("&")
 }
 
-/// Percent-encodes everything except unreserved characters and `also_kept`. A path arrives encoded
-/// once and is signed encoded twice.
+/// Percent-encodes all characters except unreserved ones and `also_kept`. A path arrives encoded
+/// once, but its signed form is encoded twice.
 fn encode(text: &str, also_kept: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         let c = char::from(byte);

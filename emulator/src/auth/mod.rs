@@ -1,4 +1,4 @@
-//! Authentication: the accepted [`Credentials`], and the check of a request's signature or token.
+//! Authenticates requests: defines the accepted [`Credentials`], and checks signatures and tokens.
 
 mod access_key;
 mod canonical;
@@ -14,10 +14,10 @@ use super::{
     sessions::{Principal, Sessions},
 };
 
-/// A service that requests are signed for.
+/// A service for which requests are signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Service {
-    /// Both endpoints of Bedrock.
+    /// Both the runtime and the control plane of Bedrock.
     Bedrock,
     /// AWS STS.
     Sts,
@@ -34,7 +34,7 @@ impl Service {
 
 /// The access key ID that the emulator accepts by default. It is not a secret.
 pub const DEV_ACCESS_KEY_ID: &str = "EMULATOR";
-/// The secret access key for this ID.
+/// The secret access key for [`DEV_ACCESS_KEY_ID`].
 pub const DEV_SECRET_ACCESS_KEY: &str = "emulator-secret-access-key";
 /// The bearer token that the emulator accepts by default. Bedrock API keys are bearer tokens.
 pub const DEV_BEARER_TOKEN: &str = "emulator-bearer-token";
@@ -46,8 +46,8 @@ pub struct Credentials {
     pub access_keys: Vec<AccessKey>,
     /// The Bedrock API keys that are accepted.
     pub bearer_tokens: Vec<String>,
-    /// Whether requests are checked. If not, all calls are accepted; the Region is still read from
-    /// the signature's scope.
+    /// Whether requests are checked. If not, all calls are accepted, but the Region is still read
+    /// from the scope of the signature.
     pub checked: bool,
 }
 
@@ -73,16 +73,17 @@ pub(super) fn region(headers: &HeaderMap) -> Option<String> {
     Some(region.to_owned())
 }
 
-/// Returns the session whose key a request's signature names, even if the signature is invalid.
+/// Returns the session of the key that a request's signature names, even if the signature is
+/// invalid.
 pub(super) fn session(headers: &HeaderMap, sessions: &Sessions) -> Option<Principal> {
     let authorization = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
     let claim = sigv4::Authorization::parse(authorization).ok()?;
     sessions.of_key(claim.access_key_id).map(Principal::Session)
 }
 
-/// Checks a request's signature or token, and returns the principal that has signed it.
+/// Checks a request's signature or token, and returns the principal that signed it.
 ///
-/// Returns the error of the real endpoint: HTTP 403 with one of its codes.
+/// On failure, returns the error of the real endpoint: HTTP 403 with one of its error codes.
 pub(super) fn check(
     credentials: &Credentials,
     sessions: &Sessions,

@@ -1,5 +1,5 @@
-//! Signature Version 4: parses the signature of a request, and compares it with one that is
-//! computed from the key's secret.
+//! Implements Signature Version 4: parses the signature of a request, and compares it with the
+//! signature that is computed with the key's secret.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use super::{access_key::AccessKey, canonical};
 use crate::error::WireError;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// The value that replaces a payload's hash, for unsigned payloads.
+/// The value that replaces the payload's hash if the payload is not signed.
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 /// The maximum difference between a signature's date and the current time.
 const MAX_SKEW: Duration = Duration::from_secs(5 * 60);
@@ -136,7 +136,8 @@ fn check_date(signed_at: OffsetDateTime, now: OffsetDateTime) -> Result<(), Wire
     Err(WireError::denied("InvalidSignatureException", message))
 }
 
-/// Returns the signature with this key over exactly the headers that the request lists as signed.
+/// Returns the signature with this key. It covers exactly the headers that the request lists as
+/// signed.
 fn signature(
     key: &AccessKey,
     claim: &Authorization<'_>,

@@ -1,7 +1,7 @@
-//! Geographies: the Regions that may use a system-defined profile, and those that may serve its
+//! Defines geographies: which Regions may use a system-defined profile, and which may serve its
 //! calls.
 
-/// The prefix of a system-defined profile.
+/// The geography of a system-defined profile, which is the prefix of its ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Geography {
     /// `us.`
@@ -36,7 +36,7 @@ impl Geography {
     }
 
     /// Returns the Regions that may serve calls from any source Region. There are at most four,
-    /// because the API's model allows five destinations including the source Region.
+    /// because the API's model allows five destination Regions including the source Region.
     const fn core(self) -> &'static [&'static str] {
         match self {
             Self::Us => &["us-east-1", "us-east-2", "us-west-2"],

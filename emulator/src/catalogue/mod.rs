@@ -1,4 +1,4 @@
-//! The models, inference profiles, Regions and Provisioned Throughput that the emulator has.
+//! Lists the models, inference profiles, Regions and Provisioned Throughput of the emulator.
 
 mod geography;
 mod models;
@@ -13,7 +13,7 @@ pub use self::{
     provisioned::{PROVISIONED, Provisioned},
 };
 
-/// The parts of an ARN of Bedrock.
+/// The parts of a Bedrock ARN.
 pub(super) struct Arn<'a> {
     pub(super) region: &'a str,
     pub(super) account: &'a str,

@@ -1,4 +1,4 @@
-//! Foundation models: a selection with real IDs, not a copy of Bedrock's list.
+//! Lists foundation models. They are a selection with real IDs, not a copy of Bedrock's list.
 
 use super::geography::Geography::{self, Apac, Eu, Global, Us};
 
@@ -20,9 +20,9 @@ pub struct Model {
     /// The geographies that have a profile for the model.
     pub profiles: &'static [Geography],
     /// The maximum number of output tokens of an answer, rounded. A call without `maxTokens`
-    /// reserves this number of tokens from the quota.
+    /// reserves this many tokens from the quota.
     pub max_output: u64,
-    /// The number of quota tokens per output token: 5 for Claude 3.7 and later.
+    /// The number of quota tokens per output token. It is 5 for Claude 3.7 and later.
     pub burn_down: u64,
     /// Whether the model's output is an embedding. Converse does not support such models.
     pub embeds: bool,
@@ -38,8 +38,8 @@ impl Model {
         MODELS.iter().find(|model| model.id == id)
     }
 
-    /// Returns whether the model is available in a Region, through a profile or else on demand.
-    /// Models without a profile are available everywhere.
+    /// Returns whether the model is available in a Region, on demand or through a profile. Models
+    /// without any profile are available everywhere.
     pub fn is_in(&self, region: &str) -> bool {
         self.profiles.is_empty()
             || self
@@ -48,7 +48,7 @@ impl Model {
                 .any(|geography| geography.has_source(region))
     }
 
-    /// Returns `modelArn` in a Region.
+    /// Returns the `modelArn` of the model in a Region.
     pub fn arn(&self, region: &str) -> String {
         format!("arn:aws:bedrock:{region}::foundation-model/{}", self.id)
     }
@@ -81,7 +81,7 @@ const fn model(
     }
 }
 
-/// Creates a model of Anthropic, Claude 3.7 or later, that is available only through profiles.
+/// Creates a Claude model of version 3.7 or later, which is available only through profiles.
 const fn claude(
     id: &'static str,
     name: &'static str,
@@ -98,7 +98,7 @@ const fn claude(
     }
 }
 
-/// Creates a model of Amazon that is available on demand and through profiles.
+/// Creates an Amazon model that is available on demand and through profiles.
 const fn nova(id: &'static str, name: &'static str, input: &'static [&'static str]) -> Model {
     Model {
         input,

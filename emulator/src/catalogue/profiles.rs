@@ -1,12 +1,12 @@
-//! Inference profiles, derived from the models: those that a source Region lists, and the Regions
-//! that may serve their calls.
+//! Derives inference profiles from the models: the profiles that a source Region lists, and the
+//! Regions that may serve their calls.
 
 use super::{
     geography::Geography,
     models::{MODELS, Model},
 };
 
-/// The account that owns the resources of the emulator. It is the example account of AWS's
+/// The account that owns the resources of the emulator. It is the example account in AWS's
 /// documentation.
 pub const ACCOUNT: &str = "123456789012";
 
@@ -15,7 +15,8 @@ pub const ACCOUNT: &str = "123456789012";
 pub enum ProfileType {
     /// AWS created the profile.
     SystemDefined,
-    /// The account created the profile, as a copy with its own name and tags.
+    /// The account created the profile. It is a copy of another profile or a model, with its own
+    /// name and tags.
     Application,
 }
 
@@ -28,7 +29,7 @@ impl ProfileType {
         }
     }
 
-    /// Returns the resource type in its ARN.
+    /// Returns the resource type in the ARN of the profile.
     pub(crate) const fn resource(self) -> &'static str {
         match self {
             Self::SystemDefined => "inference-profile",
@@ -48,15 +49,16 @@ pub struct Profile {
     pub description: Option<String>,
     /// `inferenceProfileArn`.
     pub arn: String,
-    /// `models[].modelArn`: one model ARN for each destination Region.
+    /// `models[].modelArn`. There is one model ARN for each destination Region.
     pub model_arns: Vec<String>,
     /// `type`.
     pub kind: ProfileType,
-    /// `createdAt`, ISO 8601.
+    /// `createdAt`, in ISO 8601.
     pub created: String,
     /// The model that the profile calls.
     pub model: &'static Model,
-    /// The geography. `None` for a copy of a foundation model, whose calls stay in one Region.
+    /// The geography. `None` for a copy of a foundation model, because its calls stay in one
+    /// Region.
     pub geography: Option<Geography>,
 }
 
@@ -70,7 +72,7 @@ impl Profile {
     }
 }
 
-/// Returns the profiles that AWS defines in a source Region, in the order of the list.
+/// Returns the profiles that AWS defines in a source Region, in the order in which they are listed.
 pub fn system_profiles(region: &str) -> Vec<Profile> {
     let all = MODELS.iter().flat_map(|model| {
         let there = model
@@ -82,7 +84,8 @@ pub fn system_profiles(region: &str) -> Vec<Profile> {
     all.collect()
 }
 
-/// The application profiles that the account initially has in a source Region: ID, name, model.
+/// The application profiles that the account initially has in a source Region, each with its ID,
+/// its name and its model.
 const APPLICATIONS: [(&str, &str, &str); 2] = [
     (
         "emulator0001",
@@ -138,8 +141,8 @@ pub(crate) fn application(
     }
 }
 
-/// Returns the profile that is copied when an application profile is created from a foundation
-/// model. Its calls stay in the Region.
+/// Returns the profile from which an application profile of a foundation model is created. Its
+/// calls stay in the Region.
 pub(crate) fn of_model(model: &'static Model, region: &str) -> Profile {
     Profile {
         id: model.id.to_owned(),

@@ -1,10 +1,10 @@
-//! Provisioned Throughput: model units that the account has bought, in every Region that has the
-//! model.
+//! Lists the Provisioned Throughput that the account has bought. It exists in every Region that has
+//! the model.
 
 use super::{models::Model, profiles::ACCOUNT};
 
-/// Model units with a separate ARN, which calls use in place of the model's ID. No quota applies to
-/// them.
+/// Provisioned Throughput for a model. Calls use its ARN in place of the model's ID, and no quota
+/// applies to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Provisioned {
     /// The last part of the ARN.
@@ -13,12 +13,12 @@ pub struct Provisioned {
     pub name: &'static str,
     /// `modelUnits`.
     pub units: u32,
-    /// `creationTime`, ISO 8601.
+    /// `creationTime`, in ISO 8601.
     pub since: &'static str,
     model: &'static str,
 }
 
-/// All model units of the account.
+/// All Provisioned Throughput of the account.
 pub static PROVISIONED: &[Provisioned] = &[
     Provisioned {
         id: "emulatorpt01",
@@ -37,24 +37,24 @@ pub static PROVISIONED: &[Provisioned] = &[
 ];
 
 impl Provisioned {
-    /// Returns the Region's model units with this ID.
+    /// Returns the Provisioned Throughput with this ID in the Region.
     pub fn find(id: &str, region: &str) -> Option<&'static Self> {
         Self::list(region).find(|provisioned| provisioned.id == id)
     }
 
-    /// Returns the Region's model units.
+    /// Returns the Provisioned Throughput in the Region.
     pub fn list(region: &str) -> impl Iterator<Item = &'static Self> {
         PROVISIONED
             .iter()
             .filter(move |provisioned| provisioned.model().is_some_and(|model| model.is_in(region)))
     }
 
-    /// Returns the model of these units.
+    /// Returns the model of this Provisioned Throughput.
     pub fn model(&self) -> Option<&'static Model> {
         Model::find(self.model)
     }
 
-    /// `provisionedModelArn`.
+    /// Returns the `provisionedModelArn` in the Region.
     pub fn arn(&self, region: &str) -> String {
         format!(
             "arn:aws:bedrock:{region}:{ACCOUNT}:provisioned-model/{}",

@@ -1,4 +1,5 @@
-//! The inputs of control-plane calls that have a body, from the service model (botocore 1.44.5).
+//! Defines the inputs of control-plane calls that have a body, as in the service model (botocore
+//! 1.44.5).
 
 use super::super::{
     catalogue::Arn,

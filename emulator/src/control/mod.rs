@@ -1,5 +1,5 @@
-//! The control plane: inference profiles, tags, foundation models and Provisioned Throughput, in
-//! the form that the API's model defines.
+//! Implements the control plane: inference profiles, tags, foundation models and Provisioned
+//! Throughput, in the format that the API's model defines.
 
 mod api;
 mod models;
@@ -23,8 +23,8 @@ use super::{
 
 /// Answers a control-plane call.
 ///
-/// Returns Bedrock's errors: invalid parameters, unknown identifiers, or an operation that does not
-/// exist.
+/// Returns Bedrock's error for invalid parameters, unknown identifiers, or an operation that does
+/// not exist.
 pub(super) fn answer(asked: &Asked, state: &State) -> Result<Response<Full<Bytes>>, WireError> {
     let query = asked.parts.uri.query().unwrap_or_default();
     let (region, account) = (&asked.region, &state.account);

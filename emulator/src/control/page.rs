@@ -1,4 +1,4 @@
-//! Pagination with `maxResults` and `nextToken`.
+//! Implements pagination with `maxResults` and `nextToken`.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
@@ -12,7 +12,7 @@ const PAGE: usize = 100;
 /// The maximum number of items per page.
 const MOST: usize = 1000;
 
-/// Returns one page, and the token of the next page if there is one. A token names the last item of
+/// Returns one page and, if there is a next page, its token. The token contains the last item of
 /// the previous page.
 pub(super) fn page<T>(
     query: &str,

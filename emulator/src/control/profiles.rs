@@ -38,8 +38,8 @@ pub(super) fn get(identifier: &str, region: &str, account: &Account) -> Result<V
     find(identifier, region, account).map(|profile| shown(&profile))
 }
 
-/// Creates an application profile: a copy of a system-defined profile, or of a foundation model in
-/// this Region only.
+/// Creates an application profile. It is a copy of a system-defined profile, or of a foundation
+/// model in this Region only.
 pub(super) fn create(
     request: &Value,
     region: &str,
@@ -87,12 +87,12 @@ pub(super) fn delete(
     if account.delete(&profile.id, region) {
         Ok(json!({}))
     } else {
-        // Another call deleted the profile first.
+        // Another call has deleted the profile first.
         Err(no_profile(identifier))
     }
 }
 
-/// Returns the profile that an application profile should copy.
+/// Returns the profile from which an application profile is copied.
 fn source(arn: &str, region: &str, account: &Account) -> Result<Profile, WireError> {
     let invalid = |why: &str| {
         let message = format!("The model source {arn} can't be copied: {why}");

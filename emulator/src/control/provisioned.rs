@@ -29,13 +29,13 @@ pub(super) fn list(query: &str, region: &str) -> Result<Value, WireError> {
         status.as_deref().is_none_or(|status| status == STATUS)
             && name.as_ref().is_none_or(|part| one.name.contains(part))
             && model.as_ref().is_none_or(|arn| of_model(one, arn, region))
-            // Times in ISO 8601 and UTC sort like their text.
+            // Times in ISO 8601 and UTC can be compared as text.
             && after.as_deref().is_none_or(|time| one.since > time)
             && before.as_deref().is_none_or(|time| one.since < time)
     });
     let mut wanted: Vec<_> = wanted.collect();
     wanted.sort_by_key(|one| one.since);
-    // The newest one is first, unless the call asks for another order.
+    // The newest one is first, unless the call requests ascending order.
     if order.as_deref() != Some("Ascending") {
         wanted.reverse();
     }

@@ -1,4 +1,4 @@
-//! Errors that several operations of the control plane share.
+//! Creates errors that several operations of the control plane share.
 
 use crate::{error::WireError, script::ApiError};
 
@@ -9,7 +9,7 @@ pub(super) fn constraint(value: &str, name: &str, rule: &str) -> WireError {
     ApiError::validation(message).into()
 }
 
-/// Returns the value of a parameter, which must be one of these.
+/// Returns the value of a parameter. It must be one of the allowed values.
 pub(super) fn one_of(
     value: Option<String>,
     name: &str,

@@ -1,10 +1,10 @@
-//! Faults: defined ways in which a call can fail, each with a name.
+//! Defines faults: ways in which a call can fail, each with a name.
 //!
 //! A fault is requested in the model ID (`us.amazon.nova-lite-v1:0.fault-throttling`), in the
-//! header `x-emulator-fault`, or in the options, in this order of precedence. A fault of the stream
-//! can have a position: after a number of content deltas (`.fault-reset-after-3`; `-after-0` fails
-//! before `messageStart`), or after an event (`.fault-reset-after-messageStop`). The default is
-//! after one delta.
+//! header `x-emulator-fault`, or in the options, in this order of precedence. A fault in the stream
+//! can have a position. It is after a number of content deltas (`.fault-reset-after-3`; `-after-0`
+//! fails before `messageStart`), or after an event (`.fault-reset-after-messageStop`). The default
+//! position is after one delta.
 
 mod table;
 
@@ -18,7 +18,7 @@ use super::error::WireError;
 
 /// Separates a fault from a model ID.
 const MARK: &str = ".fault-";
-/// Separates a number of deltas from a fault.
+/// Separates a fault from its position.
 const AFTER: &str = "-after-";
 
 /// A fault, and its position in the stream.
@@ -31,14 +31,14 @@ pub struct Fault {
 /// The part of an answer that is sent before a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
-    /// This many content deltas. With 0, nothing is sent before the fault.
+    /// After this many content deltas. With 0, nothing is sent before the fault.
     Deltas(usize),
-    /// Everything up to the last event of this type, such as `messageStop`.
+    /// After the last event of this type, such as `messageStop`.
     Event(&'static str),
 }
 
 impl Position {
-    /// The events that a position can name.
+    /// The events that can be named as a position.
     const EVENTS: [&str; 6] = [
         "messageStart",
         "contentBlockStart",
@@ -56,7 +56,7 @@ impl Position {
 }
 
 impl Fault {
-    /// Returns the names of all faults, each with its effect.
+    /// Returns the names of all faults, each with a description of its effect.
     pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
         KINDS.iter().map(|kind| (kind.name, kind.about))
     }
@@ -82,7 +82,7 @@ impl Fault {
         &self.kind.effect
     }
 
-    /// Splits a model ID from the fault that it names.
+    /// Splits a model ID from the fault that is appended to it.
     pub(super) fn split(model_id: &str) -> Result<(&str, Option<Self>), String> {
         match model_id.rsplit_once(MARK) {
             None => Ok((model_id, None)),
@@ -90,7 +90,7 @@ impl Fault {
         }
     }
 
-    /// Returns the error response of a fault that is an error, for a call of this model.
+    /// Returns the error that this fault sends as an HTTP response, for a call of this model.
     pub(super) fn error(self, model_id: &str) -> WireError {
         let (refusal, stream_only) = match self.effect() {
             Effect::Refuse(refusal) => (refusal, false),

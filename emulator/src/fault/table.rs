@@ -1,6 +1,6 @@
-//! The table of faults: name, description, effect.
+//! Lists all faults, each with its name, its description and its effect.
 
-/// A fault's name, its description, and its effect on the wire.
+/// The name, the description and the effect of a fault.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
@@ -9,53 +9,53 @@ pub(crate) struct Kind {
 
 /// The effect of a fault on an answer.
 pub(crate) enum Effect {
-    /// An HTTP error in place of the answer.
+    /// An HTTP error is sent instead of the answer.
     Refuse(Refusal),
-    /// An exception frame, then the end of the stream. Converse returns the exception as an HTTP
-    /// error.
+    /// An exception frame is sent, and then the stream ends. Converse returns the exception as an
+    /// HTTP error.
     Exception {
         exception_type: &'static str,
         refusal: Refusal,
     },
-    /// A frame of `:message-type` `error`, then the end of the stream.
+    /// A frame with the `:message-type` `error` is sent, and then the stream ends.
     StreamError {
         code: &'static str,
         message: &'static str,
     },
-    /// A regular end of the stream, on a frame boundary before this event.
+    /// The stream ends regularly on a frame boundary, before this event.
     EndBefore(&'static str),
-    /// A frame with a wrong checksum.
+    /// A frame with a wrong checksum is sent.
     BadCrc,
-    /// A regular end of the stream in the middle of a frame.
+    /// The stream ends regularly in the middle of a frame.
     CutInFrame,
-    /// A TCP reset, or RST_STREAM, in the middle of a frame.
+    /// The connection (TCP) or the stream (HTTP/2) is reset in the middle of a frame.
     Reset,
     /// Nothing more is sent until the client disconnects.
     Stall,
     /// Nothing is sent at all, not even headers.
     StallBeforeHeaders,
-    /// The answer is sent with one byte per second.
+    /// The answer is sent at one byte per second.
     Slow,
-    /// Unknown members in all events.
+    /// All events have additional, unknown members.
     UnknownMembers,
-    /// Additional events.
+    /// The answer has additional events.
     Insert(Insert),
-    /// The answer in another form.
+    /// The whole answer is changed.
     Rewrite(Rewrite),
 }
 
-/// A change of the answer as a whole.
+/// A change of the whole answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rewrite {
-    /// `metadata` before `messageStop`.
+    /// `metadata` is sent before `messageStop`.
     EarlyMetadata,
     /// The answer has no content block.
     NoContent,
-    /// An empty text block before all others.
+    /// The first block is an empty text block.
     EmptyText,
 }
 
-/// An addition to an answer that does not end it.
+/// An addition to an answer, which does not end it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Insert {
     /// An event of an unknown type.
@@ -64,23 +64,23 @@ pub(crate) enum Insert {
     Delta,
     /// A complete tool use block whose input is one delta of 4 MiB.
     GiantToolDelta,
-    /// A content delta of a block whose index no block can have.
+    /// A content delta of a block whose index is invalid.
     InvalidIndex,
 }
 
-/// An error that is returned on request.
+/// An error response that a fault requests.
 pub(crate) struct Refusal {
     pub(super) status: u16,
     pub(super) code: &'static str,
-    /// `{model}` is replaced by the model ID.
+    /// The message. `{model}` in it is replaced by the model ID.
     pub(super) message: &'static str,
-    /// Whether the front end returns the error instead of Bedrock.
+    /// Whether the error is an error of the front end, not of Bedrock.
     pub(super) front_door: bool,
     /// `originalStatusCode`.
     pub(super) original_status: Option<u16>,
-    /// One additional member of the body.
+    /// An additional member of the body.
     pub(super) text_member: Option<(&'static str, &'static str)>,
-    /// One additional header.
+    /// An additional header.
     pub(super) header: Option<(&'static str, &'static str)>,
 }
 
@@ -138,7 +138,7 @@ const fn throttling() -> Refusal {
 const UNEXPECTED: &str =
     "The system encountered an unexpected error during processing. Try your request again.";
 
-/// The error that Converse returns for faults that break off a stream and have no form as an HTTP
+/// The error that Converse returns for faults that break off a stream and do not exist as an HTTP
 /// error.
 pub(super) const INTERNAL: Refusal = refusal(500, "InternalServerException", UNEXPECTED);
 const UNAVAILABLE: Refusal = refusal(

@@ -1,4 +1,4 @@
-//! The log of calls: GET returns it, and DELETE clears it.
+//! Provides the log of calls: GET returns it, and DELETE clears it.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::Method;

@@ -1,5 +1,5 @@
-//! The log of calls as CloudTrail records. GET returns it, with the newest record last. Only these
-//! records show which Region served a call.
+//! Provides the log of calls as CloudTrail records. GET returns it, with the newest record last. As
+//! in AWS, only these records show which Region served a call.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub(super) fn answer(method: &Method, log: &CallLog) -> Reply {
         ));
     }
     let calls = log.snapshot();
-    // CloudTrail does not record a call without an answer.
+    // CloudTrail does not record a call that has no answer.
     let answered = calls
         .iter()
         .filter(|call| call.status.is_some() && !call.operation.is_empty());

@@ -1,5 +1,5 @@
-//! The emulator's control API, for tests in other languages: the received calls, and the conditions
-//! of Regions. Its paths begin with `/_emulator/`.
+//! Implements the emulator's control API, for tests in other languages: received calls, and
+//! conditions of Regions. Its paths begin with `/_emulator/`.
 
 mod calls;
 mod events;
@@ -16,7 +16,7 @@ use serde_json::json;
 use self::reply::Problem;
 use super::{error, state::State, uri};
 
-/// Answers a request for a path after `/_emulator/`.
+/// Answers a request. `path` is the part after `/_emulator/`.
 pub(super) fn answer(
     method: &Method,
     path: &str,

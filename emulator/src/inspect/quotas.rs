@@ -1,4 +1,4 @@
-//! Quotas: GET returns them with their usage, PUT sets them, and DELETE removes them.
+//! Manages quotas: GET returns them with their usage, PUT sets them, and DELETE removes them.
 
 use http::Method;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Conditions of Regions: GET lists them, PUT sets one, and DELETE clears one or all.
+//! Manages the conditions of Regions: GET lists them, PUT sets one, and DELETE clears one or all.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
     reply::{Problem, Reply, read},
 };
 
-/// A condition as JSON: exactly one of `fault`, `latencyMs` and `down`.
+/// A condition as JSON. It has exactly one of `fault`, `latencyMs` and `down`.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Json {
@@ -21,7 +21,7 @@ struct Json {
     latency_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     down: Option<bool>,
-    /// Whether running calls are broken off. Only valid with `down`.
+    /// Whether running calls are broken off. Valid only with `down`.
     #[serde(skip_serializing_if = "Option::is_none")]
     cut: Option<bool>,
 }

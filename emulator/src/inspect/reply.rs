@@ -1,4 +1,4 @@
-//! The responses of the control API, and the errors of its requests.
+//! Defines the responses of the control API, and the errors of its requests.
 
 use serde_json::Value;
 
@@ -9,9 +9,9 @@ pub(super) type Reply = Result<Value, Problem>;
 pub(super) enum Problem {
     /// The path does not exist.
     NoSuchPath,
-    /// The methods that the path supports.
+    /// The path does not support the method. It supports these methods.
     Method(&'static str),
-    /// What is invalid in the body or the path.
+    /// The body or the path is invalid, for this reason.
     Invalid(String),
 }
 

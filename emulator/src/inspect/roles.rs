@@ -1,4 +1,4 @@
-//! Roles: PUT revokes or restores one, and DELETE removes all sessions.
+//! Manages roles: PUT revokes or restores one, and DELETE removes all sessions.
 
 use http::Method;
 use serde::Deserialize;

@@ -1,5 +1,5 @@
-//! The Messages format of Anthropic. Converts a body to a Converse request, and the Converse answer
-//! to a Messages answer.
+//! Implements Anthropic's Messages format: converts a body to a Converse request, and the Converse
+//! answer to a Messages answer.
 
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
@@ -16,7 +16,7 @@ use crate::{
 
 const VERSION: &str = "bedrock-2023-05-31";
 
-/// A body as a request of Converse.
+/// A body that was converted to a Converse request.
 struct Asked {
     converse: Value,
     max_tokens: u64,
@@ -117,7 +117,7 @@ fn used(usage: &Value, max_tokens: u64) -> Used {
     }
 }
 
-/// Adds the guardrail that the headers name. Returns whether there is one.
+/// Adds the guardrail that the headers name. Returns whether they name one.
 fn guard(headers: &HeaderMap, converse: &mut Value) -> bool {
     let header = |name: &str| headers.get(name)?.to_str().ok();
     let (Some(identifier), Some(version)) = (
@@ -160,7 +160,7 @@ fn message(message: &Value) -> Result<Value, ApiError> {
     Ok(json!({"role": message["role"], "content": content(&message["content"])?}))
 }
 
-/// Returns Converse's content blocks for a text or a list of blocks.
+/// Converts a text or a list of Anthropic's blocks to Converse's content blocks.
 fn content(content: &Value) -> Result<Value, ApiError> {
     match content {
         Value::String(text) => Ok(json!([{"text": text}])),
@@ -216,7 +216,7 @@ fn tool_choice(choice: &Value) -> Value {
     }
 }
 
-/// Returns Anthropic's content blocks for those of Converse.
+/// Converts Converse's content blocks to Anthropic's.
 fn answered(content: &Value) -> Value {
     let blocks = content.as_array().map_or(&[][..], Vec::as_slice);
     let blocks = blocks.iter().filter_map(|block| {

@@ -1,4 +1,4 @@
-//! The members that answers and chunks of the Messages format have in common.
+//! Creates the members that answers and chunks of the Messages format share.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ pub(super) fn id(used: Used) -> String {
     format!("msg_bdrk_{:08x}{:08x}", used.input, used.output)
 }
 
-/// Returns the usage with this number of output tokens.
+/// Returns the usage member with this number of output tokens.
 pub(super) fn usage(used: Used, output: u64) -> Value {
     json!({
         "input_tokens": used.input,
@@ -19,7 +19,7 @@ pub(super) fn usage(used: Used, output: u64) -> Value {
     })
 }
 
-/// Returns the stop reason for one of Converse.
+/// Converts Converse's stop reason to Anthropic's.
 pub(super) fn stop_reason(stopped: &str) -> &str {
     match stopped {
         "guardrail_intervened" => "end_turn",
@@ -27,7 +27,7 @@ pub(super) fn stop_reason(stopped: &str) -> &str {
     }
 }
 
-/// Adds what Bedrock adds to an answer with a guardrail.
+/// Adds the members that Bedrock adds to an answer with a guardrail.
 pub(super) fn guarded(body: &mut Value, stopped: &str, trace: Option<&Value>) {
     let intervened = stopped == "guardrail_intervened";
     let action = if intervened { "INTERVENED" } else { "NONE" };

@@ -1,4 +1,4 @@
-//! The chunks of Anthropic's Messages format, made of the events of ConverseStream.
+//! Creates the chunks of Anthropic's Messages format from the events of ConverseStream.
 
 use serde_json::{Value, json};
 
@@ -8,10 +8,11 @@ use super::{
 };
 use crate::script::{Event, Script};
 
-/// Returns the chunks of an answer. Each event has the name of the event that it was made of.
+/// Returns the chunks of an answer. Each has the name of the event from which it was created.
 pub(super) fn chunks(model_id: &str, script: Script, used: Used, has_guardrail: bool) -> Script {
     let mut chunks = Vec::new();
-    // The block that has begun. Converse announces only some kinds of blocks.
+    // The block that has begun. This must be tracked, because Converse announces only some kinds of
+    // blocks.
     let mut open = None;
     let mut stopped = String::new();
     for Event { name, payload } in script.events {
@@ -68,7 +69,7 @@ pub(super) fn chunks(model_id: &str, script: Script, used: Used, has_guardrail: 
     Script { events: chunks }
 }
 
-/// Returns the last chunk, with Bedrock's metrics.
+/// Returns the last chunk, which contains Bedrock's metrics.
 fn last(metadata: &Value, used: Used, stopped: Option<&String>) -> Value {
     let latency = &metadata["metrics"]["latencyMs"];
     let mut last = json!({"type": "message_stop", "amazon-bedrock-invocationMetrics": {
@@ -92,7 +93,7 @@ fn block(start: &Value) -> Value {
     json!({"type": "tool_use", "id": tool["toolUseId"], "name": tool["name"], "input": {}})
 }
 
-/// Returns the block that begins with a delta of Converse, and the delta.
+/// Converts a delta of Converse. Returns the block that begins with it, and the delta.
 fn delta(delta: &Value) -> (Value, Value) {
     if let Some(text) = delta.get("text") {
         let block = json!({"type": "text", "text": ""});

@@ -1,11 +1,12 @@
-//! InvokeModel and InvokeModelWithResponseStream: answers bodies in the models' own formats.
+//! Answers InvokeModel and InvokeModelWithResponseStream, whose bodies are in the models' own
+//! formats.
 //!
 //! | module | job |
 //! |---|---|
 //! | `native_answer` | an answer, and the error for a body in another format |
-//! | `titan` | embeddings of Amazon Titan |
-//! | `messages` | the Messages format of Anthropic, answered like a request of Converse |
-//! | `messages_members` | what answers and chunks of it have in common |
+//! | `titan` | creates embeddings of Amazon Titan |
+//! | `messages` | the Messages format of Anthropic, which is answered like a Converse request |
+//! | `messages_members` | the members that answers and chunks of the Messages format share |
 //! | `messages_stream` | the chunks of the Messages format |
 
 mod messages;
@@ -42,12 +43,12 @@ pub(super) fn answer(
     }
 }
 
-/// Answers a body with chunks, each as the payload of an event. The events have the names of those
-/// of ConverseStream that they stand for, by which faults find their place. `tokens` is the length
-/// of the answer, if the options set it.
+/// Answers a body with chunks. Each is returned as the payload of an event. The event has the name
+/// of the ConverseStream event that the chunk replaces, so that faults can find their position.
+/// `tokens` is the length of the answer, if the options set it.
 ///
 /// # Errors
-/// The same as those of [`answer`], and for models that do not stream.
+/// Fails for the same reasons as [`answer`], and for models that do not support streaming.
 pub(super) fn stream(
     model: Option<&'static Model>,
     headers: &HeaderMap,

@@ -1,4 +1,4 @@
-//! An answer in a model's own format, and the error for a body in another format.
+//! Defines an answer in a model's own format, and the error for a body in another format.
 
 use serde_json::Value;
 
@@ -11,12 +11,12 @@ pub(crate) struct NativeAnswer {
     pub(crate) used: Used,
 }
 
-/// The tokens of a call.
+/// The token counts of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Used {
     pub(crate) input: u64,
     pub(crate) output: u64,
-    /// The maximum number of output tokens that the request asked for.
+    /// The maximum number of output tokens, as the request sets it.
     pub(crate) max_tokens: u64,
 }
 

@@ -1,5 +1,5 @@
-//! Embeddings of Amazon Titan: a vector of hashed words and parts of words, so that texts with
-//! common words have similar vectors. The same text always has the same vector.
+//! Creates embeddings of Amazon Titan. A vector consists of hashed words and parts of words, so
+//! texts with common words have similar vectors. The same text always has the same vector.
 
 use serde_json::{Value, json};
 
@@ -13,9 +13,9 @@ const DIMENSIONS: [usize; 3] = [256, 512, 1024];
 const MEMBERS: [&str; 4] = ["inputText", "dimensions", "normalize", "embeddingTypes"];
 /// The number of characters of a part of a word.
 const PART: usize = 3;
-/// The weight of a whole word. Each of its parts has the weight 1.
+/// The weight of a whole word. Each part of a word has the weight 1.
 const WHOLE_WORD: f64 = 2.0;
-/// The weight of short words, which say little about the subject of a text.
+/// The weight of short words. It is low, because they tell little about the subject of a text.
 const SHORT_WORD: f64 = 0.25;
 
 pub(super) fn answer(request: &Value) -> Result<NativeAnswer, ApiError> {
@@ -74,7 +74,7 @@ pub(super) fn answer(request: &Value) -> Result<NativeAnswer, ApiError> {
     })
 }
 
-/// The kinds of vectors that a request asks for.
+/// The types of vectors that a request asks for.
 struct Types {
     float: bool,
     binary: bool,
@@ -127,7 +127,7 @@ fn vector(text: &str, dimensions: usize, normalize: bool) -> Vec<f64> {
             add(&part.iter().collect::<String>(), weight);
         }
     }
-    // Even a text without words has a vector.
+    // A text without words must have a vector, too.
     if vector.iter().all(|value| *value == 0.0) {
         add_text(&mut vector, &text);
     }

@@ -1,5 +1,5 @@
-//! Counts usage and throttles: admits calls, assigns them to a destination Region, and corrects
-//! their reservations when they end.
+//! Counts usage and throttles calls: admits calls, assigns them to a destination Region, and
+//! corrects their reservations when they end.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{Quotas, Rate, window::Window};
 
-/// The kinds of calls that are counted separately.
+/// The kinds of calls, which are counted separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Scope {
@@ -21,7 +21,7 @@ pub(crate) enum Scope {
     Global,
 }
 
-/// A call that asks for admission.
+/// A call that requests admission.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admission<'a> {
     /// The foundation model's ID.
@@ -33,15 +33,15 @@ pub(crate) struct Admission<'a> {
     pub(crate) scope: Scope,
     /// The destination Regions.
     pub(crate) destinations: &'a [String],
-    /// The maximum number of tokens that the call may use, which is reserved.
+    /// The number of tokens to reserve, which is the maximum that the call may use.
     pub(crate) reserve: u64,
     /// The number of tokens that the call will have used when it ends.
     pub(crate) charge: u64,
-    /// The input and output tokens of its usage.
+    /// The input and output tokens that the call reports as its usage.
     pub(crate) usage: Tokens,
 }
 
-/// Tokens as `metadata.usage` reports them.
+/// Token counts, as `metadata.usage` reports them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tokens {
     pub(crate) input: u64,
@@ -66,17 +66,17 @@ pub(crate) struct Ledger(Arc<Mutex<Books>>);
 #[derive(Debug, Default)]
 struct Books {
     quotas: Quotas,
-    /// Distinguishes these counters from those of earlier quotas. A call that was admitted with
-    /// earlier quotas does not change these counters when it ends.
+    /// The number of the current quotas. When a call ends that was admitted under earlier quotas,
+    /// it does not change the counters.
     edition: u64,
     windows: BTreeMap<Key, Window>,
-    /// The number of calls of each model that run in a Region.
+    /// The number of running calls of each model in each Region.
     running: BTreeMap<(&'static str, String), u32>,
     /// The total usage of the ended calls of each model.
     ended: BTreeMap<&'static str, Ended>,
 }
 
-/// Account, model, source Region, scope.
+/// The account, the model, the source Region and the scope.
 type Key = (String, &'static str, String, Scope);
 
 /// The current usage.
@@ -88,7 +88,7 @@ pub(crate) struct Used {
     pub(crate) ended: Vec<Ended>,
 }
 
-/// The usage within the last minute. Only present if a rate is limited.
+/// The usage within the last minute. There is an entry only if a rate is limited.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Minute {
     pub(crate) account: String,
@@ -99,7 +99,7 @@ pub(crate) struct Minute {
     pub(crate) tokens: u64,
 }
 
-/// The number of calls that run in a destination Region.
+/// The number of running calls in a destination Region.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Running {
     pub(crate) model: &'static str,
@@ -107,7 +107,7 @@ pub(crate) struct Running {
     pub(crate) calls: u32,
 }
 
-/// The total usage of a model's calls that have ended since the quotas were set.
+/// The total usage of a model's calls that have ended since the current quotas were set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Ended {
@@ -177,8 +177,8 @@ impl Ledger {
         }
     }
 
-    /// Admits a call if the quota and a destination Region have room for it. A refused call uses
-    /// nothing.
+    /// Admits a call if the quota and a destination Region have room for it. A call that is refused
+    /// uses nothing.
     pub(crate) fn admit(&self, call: Admission<'_>) -> Result<Lease, Refused> {
         let now = Instant::now();
         let mut books = self.books();
@@ -234,10 +234,10 @@ impl Books {
         }
     }
 
-    /// Returns the Region that serves a call: its source Region, if that is a destination with
-    /// capacity, or else the one with the lowest relative load.
+    /// Returns the Region that serves a call. It is the source Region if that is a destination with
+    /// free capacity, or else the destination with the lowest relative load.
     fn place(&self, call: &Admission<'_>) -> Option<String> {
-        // Running calls, and the maximum number of calls.
+        // Returns the number of running calls, and the maximum number of calls.
         let used = |region: &String| {
             let running = self.running.get(&(call.model, region.clone()));
             let running = u64::from(running.copied().unwrap_or(0));

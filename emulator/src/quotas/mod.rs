@@ -1,12 +1,12 @@
-//! Quotas, which limit the use of a model and throttle calls. The [`ledger::Ledger`] counts the
-//! usage.
+//! Defines quotas, which limit the use of a model and throttle calls. The [`ledger::Ledger`] counts
+//! the usage.
 //!
-//! As in AWS, requests and tokens per minute are counted for each model and source Region, with
-//! separate counters for calls on demand, through geographic and through global inference profiles.
-//! When a call begins, it reserves its input (including cache reads and writes) and `maxTokens`, or
-//! the model's maximum if the request sets none. When it ends, that becomes input + cache writes +
-//! output x burn-down. In addition to quotas, a destination Region has capacity for a number of
-//! calls of a model at once.
+//! As in AWS, requests and tokens per minute are counted for each model and source Region. Calls on
+//! demand, through geographic and through global inference profiles have separate counters. When a
+//! call begins, it reserves its input (including cache reads and writes) and `maxTokens`, or the
+//! model's maximum if the request sets none. When it ends, the reservation is replaced by input +
+//! cache writes + output x burn-down. In addition to quotas, a destination Region has a capacity,
+//! which is a maximum number of concurrent calls of a model.
 
 mod ledger;
 mod window;
@@ -26,13 +26,14 @@ pub(super) use self::ledger::{Admission, Lease, Ledger, Refused, Scope, Tokens};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Quotas {
-    /// The quota without an override.
+    /// The quota of models and Regions without an override.
     pub default: Quota,
-    /// The overrides. Each one replaces the whole default. The most specific one applies: an
-    /// account is more specific than a model, and a model than a Region. Of two equally specific
-    /// ones, the last one applies.
+    /// The overrides. Each replaces the whole default. If several match, the most specific one
+    /// applies: an account is more specific than a model, and a model is more specific than a
+    /// Region. Of equally specific ones, the last one applies.
     pub overrides: Vec<QuotaOverride>,
-    /// The length of a minute, in milliseconds. `None` means 60,000. Shorter ones make tests fast.
+    /// The length of a minute, in milliseconds. If `None`, it is 60,000. A shorter minute makes
+    /// tests fast.
     pub minute_ms: Option<u64>,
 }
 
@@ -58,7 +59,7 @@ impl Quotas {
         self
     }
 
-    /// Sets the quota of all models of an account, in one Region or all.
+    /// Sets the quota of all models of an account, in one Region or in all Regions.
     #[must_use]
     pub fn with_account(mut self, account: &str, region: Option<&str>, quota: Quota) -> Self {
         self.overrides.push(QuotaOverride {
@@ -75,12 +76,12 @@ impl Quotas {
             .map_or(Duration::from_secs(60), Duration::from_millis)
     }
 
-    /// Returns the quota of a model in a Region, for the emulator's own account.
+    /// Returns the quota of a model in a Region for the emulator's own account.
     pub fn of(&self, model: &str, region: &str) -> &Quota {
         self.of_account(ACCOUNT, model, region)
     }
 
-    /// Returns the quota of a model in a Region, for an account.
+    /// Returns the quota of a model in a Region for an account.
     pub fn of_account(&self, account: &str, model: &str, region: &str) -> &Quota {
         let fits =
             |own: &Option<String>, asked: &str| own.as_deref().is_none_or(|own| own == asked);
@@ -102,12 +103,13 @@ impl Quotas {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct QuotaOverride {
-    /// The ID of the foundation model, which also covers calls through profiles. `None`: all
-    /// models.
+    /// The ID of the foundation model. The override also applies to calls through profiles of the
+    /// model. If `None`, it applies to all models.
     pub model: Option<String>,
-    /// For rates, the source Region; for capacity, the destination Region. `None`: all Regions.
+    /// The source Region for rates, and the destination Region for capacity. If `None`, all
+    /// Regions.
     pub region: Option<String>,
-    /// The AWS account that is called. `None`: all accounts, each with a separate quota.
+    /// The AWS account that is called. If `None`, all accounts, each with a separate quota.
     pub account: Option<String>,
     /// The quota.
     pub quota: Quota,
@@ -117,15 +119,15 @@ pub struct QuotaOverride {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Quota {
-    /// The rate of calls on demand: with the model's ID or ARN, or with an application profile that
-    /// copies a model.
+    /// The rate of calls on demand. These use the model's ID or ARN, or an application profile that
+    /// is a copy of a model.
     pub on_demand: Rate,
     /// The rate of calls through profiles of a geography, and through copies of these profiles.
     pub cross_region: Rate,
     /// The rate of calls through `global.` profiles, and through copies of these profiles.
     pub global: Rate,
     /// The maximum number of concurrent calls of the model that this Region serves as a
-    /// destination. `None`: no limit.
+    /// destination. If `None`, there is no limit.
     pub capacity: Option<u32>,
 }
 
@@ -140,8 +142,8 @@ impl Quota {
         }
     }
 
-    /// Returns a quota with this many concurrent calls in each destination Region, and no limit on
-    /// rates.
+    /// Returns a quota with this many concurrent calls in each destination Region, and without
+    /// limits on rates.
     pub const fn capacity(calls: u32) -> Self {
         Self {
             capacity: Some(calls),
@@ -150,7 +152,7 @@ impl Quota {
     }
 }
 
-/// The maximum usage within any minute. `None`: no limit.
+/// The maximum usage within any minute. A field that is `None` sets no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Rate {

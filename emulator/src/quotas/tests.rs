@@ -18,7 +18,7 @@ fn rate(requests: Option<u64>, tokens: Option<u64>) -> Rate {
     }
 }
 
-/// A caller in us-east-1.
+/// A caller whose source Region is us-east-1.
 struct Caller {
     ledger: Ledger,
     destinations: Vec<String>,
@@ -54,7 +54,7 @@ impl Caller {
         self.ask(scope, reserve, 0).err()
     }
 
-    /// Returns the requests and tokens of the last minute.
+    /// Returns the requests and tokens that were counted within the last minute.
     fn minute(&self) -> (u64, u64) {
         let used = self.ledger.used().minutes;
         used.first()
@@ -69,7 +69,7 @@ async fn so_many_requests_within_any_minute() {
     advance(Duration::from_secs(40)).await;
     assert_eq!(caller.refused(Scope::OnDemand, 1), None);
     for _ in 0..3 {
-        // A refused call uses nothing.
+        // A call that is refused uses nothing.
         assert_eq!(caller.refused(Scope::OnDemand, 1), Some(Refused::Requests));
     }
     advance(Duration::from_millis(19_999)).await;
@@ -87,7 +87,7 @@ async fn tokens_are_reserved_and_then_settled() {
     assert_eq!(caller.refused(Scope::OnDemand, 101), Some(Refused::Tokens));
     drop(first);
     assert_eq!(caller.minute(), (1, 150));
-    // With burn-down, a call can use more than it reserved.
+    // Because of the burn-down, a call can use more than it reserved.
     let second = caller.ask(Scope::OnDemand, 850, 1200).unwrap();
     drop(second);
     assert_eq!(caller.minute(), (2, 1350));
@@ -140,7 +140,7 @@ async fn on_demand_geographic_and_global_calls_are_counted_apart() {
         requests,
         tokens: 0,
     };
-    // Without limits, nothing is counted.
+    // Without limits, usage is not counted.
     assert_eq!(
         minutes,
         [minute(Scope::OnDemand, 1), minute(Scope::CrossRegion, 2)]
@@ -160,7 +160,7 @@ async fn the_source_serves_while_it_has_room_and_then_the_least_used() {
         order.push(lease.region().to_owned());
         running.push(lease);
     }
-    // us-east-2 has 4 slots and us-west-2 has 2. At equal relative load, us-east-2 is preferred
+    // us-east-2 has 4 slots, and us-west-2 has 2. At equal relative load, us-east-2 is preferred,
     // because it is listed first.
     let (home, other, last) = ("us-east-1", "us-east-2", "us-west-2");
     assert_eq!(order, [home, home, other, last, other, other, last, other]);
@@ -211,7 +211,7 @@ async fn calls_that_have_ended_are_added_up() {
         output_tokens: 2,
     };
     assert_eq!(caller.ledger.used().ended, [ended]);
-    // Calls that were admitted before do not count with new quotas.
+    // A call that was admitted before does not count against new quotas.
     caller.ledger.set(Quotas::default());
     drop(before);
     assert!(caller.ledger.used().ended.is_empty());

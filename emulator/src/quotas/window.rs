@@ -1,9 +1,9 @@
-//! A sliding window: the usage within the last sixty seconds.
+//! Implements a sliding window: the usage within the last minute.
 //!
 //! A token bucket would need less code. But it allows nearly twice the quota within a minute (a
 //! burst, and then the refill), and it cannot distinguish the correction of an old reservation from
-//! new usage. In the window, each call has an entry, which is corrected in place and removed sixty
-//! seconds after the call began. So the usage of any minute stays within the quota.
+//! new usage. In the window, each call has an entry. The entry is corrected in place, and removed a
+//! minute after the call began. So the usage of any minute stays within the quota.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -42,7 +42,7 @@ impl Window {
         self.entries.len() as u64
     }
 
-    /// Returns the number of tokens that these calls used.
+    /// Returns the number of tokens that calls within the last minute used.
     pub(super) const fn tokens(&self) -> u64 {
         self.tokens
     }

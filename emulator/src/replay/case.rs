@@ -1,4 +1,4 @@
-//! One recorded exchange, and the answers that it provides.
+//! Holds one recorded exchange, and defines the answers that it provides.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -15,28 +15,28 @@ use crate::{
 /// One recorded exchange.
 #[derive(Debug)]
 pub(super) struct Case {
-    /// The name of its folder.
+    /// The name of the recording's folder.
     pub(super) name: String,
     pub(super) model_id: String,
     pub(super) request: Value,
     /// Whether the answer is an event stream.
     pub(super) streamed: bool,
     pub(super) status: u16,
-    /// The whole `x-amzn-errortype`, if the answer has one.
+    /// The full `x-amzn-errortype` header, if the answer has one.
     pub(super) error_type: Option<String>,
     pub(super) response: Bytes,
-    /// The number of requests served from the recordings of one request. Only counted in the first
-    /// of these recordings.
+    /// The number of requests that were served from all recordings of the same request. It is
+    /// counted only in the first of these recordings.
     pub(super) turns: AtomicUsize,
 }
 
 /// The answer that a recording provides for a call.
 pub(crate) enum Recorded {
-    /// The recorded bytes of a stream.
+    /// The recorded bytes of an event stream.
     Stream(Bytes),
-    /// A stream built from a recorded Converse answer.
+    /// Events that were created from a recorded Converse answer.
     Script(Script),
-    /// A Converse answer.
+    /// The JSON of a Converse answer.
     Json(Bytes),
     /// An error.
     Error {

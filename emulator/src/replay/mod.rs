@@ -22,10 +22,11 @@ use super::{
     script::ApiError,
 };
 
-/// The maximum number of differences in the error message for a request that matches no recording.
+/// The maximum number of differences that the error for a request without a matching recording
+/// lists.
 const SHOWN_DIFFERENCES: usize = 3;
 
-/// Recorded exchanges. Clones share the positions in the rotations.
+/// Recorded exchanges. All clones share the state of which recording is next.
 #[derive(Clone, Debug)]
 pub struct Replay(Arc<Vec<Case>>);
 
@@ -33,8 +34,7 @@ impl Replay {
     /// Loads a folder with `request.json`, `meta.json` and `response.body`, or a tree of such
     /// folders.
     ///
-    /// # Errors
-    /// Fails if a file cannot be read or is invalid, or if there is no recording; the error names
+    /// Fails if a file cannot be read or is invalid, or if there is no recording. The error names
     /// the file.
     pub fn load(folder: impl AsRef<Path>) -> io::Result<Self> {
         Ok(Self(Arc::new(load::tree(folder.as_ref())?)))
@@ -50,8 +50,8 @@ impl Replay {
         self.0.is_empty()
     }
 
-    /// Returns the answer recorded for this request. Several recordings of one request are used in
-    /// turn.
+    /// Returns the recorded answer for this request. If there are several recordings of the
+    /// request, they are used in turn.
     pub(super) fn find(
         &self,
         model_id: &str,
@@ -70,8 +70,8 @@ impl Replay {
         candidates[turn].answer(stream)
     }
 
-    /// Returns the error for a request that matches no recording: how the closest recording differs
-    /// from it.
+    /// Returns the error for a request that matches no recording. It lists the differences from the
+    /// closest recording.
     fn nothing_for(&self, model_id: &str, request: &Value) -> ApiError {
         let distance = |case: &&Case| {
             let mut places = Vec::new();
@@ -104,7 +104,7 @@ impl Replay {
     }
 }
 
-/// Returns the plan that sends the recorded frames at a pace. A fault that ends a stream takes
+/// Returns the plan that sends the recorded frames at a pace. A fault that ends the stream takes
 /// effect after all frames.
 pub(super) fn plan(bytes: Bytes, pace: Pace, fault: Option<Fault>) -> Plan {
     let frames = unframe::frames(bytes).enumerate();
@@ -126,8 +126,8 @@ pub(super) fn plan(bytes: Bytes, pace: Pace, fault: Option<Fault>) -> Plan {
     Plan { steps, finish }
 }
 
-/// Returns whether two values are equal. `0` and `0.0` are the same number, written by different
-/// SDKs.
+/// Returns whether two values are equal. `0` and `0.0` count as equal, because SDKs write the same
+/// number in different ways.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(x), Value::Number(y)) => {

@@ -1,16 +1,16 @@
-//! Decodes the frames in recorded bytes. This is not a general decoder: it trusts recordings and
-//! checks no checksums.
+//! Decodes the frames in recorded bytes. This is not a general decoder: it trusts the recordings
+//! and does not verify checksums.
 
 use bytes::Bytes;
 
 use crate::script::{Event, Script};
 
-/// The length of the two lengths and the checksum before the headers, in bytes.
+/// The size of the two lengths and the checksum before the headers, in bytes.
 const PRELUDE: usize = 12;
-/// The length of the checksum at the end, in bytes.
+/// The size of the checksum at the end, in bytes.
 const TRAILER: usize = 4;
 
-/// The events of an answer.
+/// The names of the events of an answer.
 const NAMES: [&str; 6] = [
     "messageStart",
     "contentBlockStart",
@@ -20,7 +20,7 @@ const NAMES: [&str; 6] = [
     "metadata",
 ];
 
-/// Splits the bytes into frames. Each is returned with a flag that shows whether it is complete.
+/// Splits the bytes into frames. Each frame has a flag that is true if the frame is complete.
 /// Remaining bytes are returned unchanged.
 pub(super) fn frames(mut bytes: Bytes) -> impl Iterator<Item = (Bytes, bool)> {
     std::iter::from_fn(move || {
@@ -41,8 +41,8 @@ pub(super) fn is_delta(frame: &[u8]) -> bool {
     event_type(frame) == Some("contentBlockDelta")
 }
 
-/// Returns the answer in recorded bytes. `None` if they contain anything other than complete
-/// events.
+/// Returns the answer that recorded bytes contain. `None` if they contain anything other than
+/// complete events.
 pub(super) fn script(bytes: &Bytes) -> Option<Script> {
     let events = frames(bytes.clone()).map(|(frame, _)| {
         let name = event_type(&frame)?;
@@ -64,7 +64,8 @@ fn event_type(frame: &[u8]) -> Option<&'static str> {
     let mut headers = frame.get(PRELUDE..PRELUDE + number(frame, 4)?)?;
     while !headers.is_empty() {
         let (name, rest) = headers.split_at_checked(1 + usize::from(headers[0]))?;
-        // After the name: one byte for the type, two bytes for the length of a string.
+        // After the name, there is one byte for the type, and two bytes for the length of the
+        // value.
         let length = usize::from(u16::from_be_bytes([*rest.get(1)?, *rest.get(2)?]));
         let (value, rest) = rest.get(3..)?.split_at_checked(length)?;
         if &name[1..] == b":event-type" {

@@ -1,15 +1,15 @@
-//! Checks a request against its [`Shape`], and converts violations into the service's error.
+//! Checks a request against its [`Shape`], and converts violations to the service's error.
 
 use serde_json::Value;
 
 use super::{Shape, Text, walk};
 use crate::script::ApiError;
 
-/// Checks a named parameter of the path, and a body.
+/// Checks the named parameters of a path, and a body.
 ///
 /// # Errors
-/// JSON of the wrong type is a `SerializationException`; all violated constraints together are one
-/// `ValidationException`.
+/// JSON of the wrong type is reported as a `SerializationException`. All violated constraints are
+/// reported together as one `ValidationException`.
 pub(crate) fn check(
     path: &[(&str, &str, &Text)],
     body: &Value,

@@ -1,4 +1,4 @@
-//! The parameters of the service model: their types and constraints, and the check of a request.
+//! Describes the parameters of the service model (types and constraints), and checks requests.
 
 mod check;
 mod walk;
@@ -18,7 +18,7 @@ pub(crate) enum Shape {
     /// Any JSON value.
     Document,
     Structure(&'static [Member]),
-    /// A union, which must have exactly one member. The name is the one that errors use.
+    /// A union, which must have exactly one member. The string is its name in errors.
     Union(&'static str, &'static [Member]),
     List(&'static Shape, Size),
     Map(&'static Text, &'static Shape, Size),
@@ -57,7 +57,7 @@ pub(crate) const fn must(name: &'static str, shape: &'static Shape) -> Member {
 
 /// The constraints of a string.
 pub(crate) struct Text {
-    /// Minimum and maximum number of characters.
+    /// The minimum and maximum number of characters.
     pub(crate) length: Size,
     pub(crate) pattern: Option<Pattern>,
     /// The allowed values. If empty, all values are allowed.
@@ -90,12 +90,12 @@ pub(crate) const fn any_text() -> Shape {
     Shape::String(Text::length(0, usize::MAX))
 }
 
-/// Returns a string with a length.
+/// Returns a string with a minimum and a maximum length.
 pub(crate) const fn text(min: usize, max: usize) -> Shape {
     Shape::String(Text::length(min, max))
 }
 
-/// Returns one of these strings.
+/// Returns a string that must be one of these values.
 pub(crate) const fn one_of(values: &'static [&'static str]) -> Shape {
     Shape::String(Text {
         length: ANY,

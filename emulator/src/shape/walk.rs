@@ -1,11 +1,11 @@
-//! Checks a request against its [`Shape`].
+//! Finds the violations of a request against its [`Shape`].
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
 use super::{Member, Shape, Size, Text};
 
-/// The errors of a request whose JSON has the right types.
+/// The violations in a request whose JSON has the right types.
 #[derive(Default)]
 pub(super) struct Findings {
     constraints: Vec<String>,
@@ -13,8 +13,8 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Returns the error message: all violated constraints together, or else the first union that
-    /// does not have exactly one member.
+    /// Returns the error message. It lists all violated constraints or, if there are none, the
+    /// first union that does not have exactly one member.
     pub(super) fn into_message(self) -> Option<String> {
         match self.constraints.len() {
             0 => self.unions.into_iter().next(),
@@ -33,8 +33,8 @@ impl Findings {
     }
 }
 
-/// The position of a value, in the two notations of the service: `messages.1.member.content` and
-/// `messages.0.content`.
+/// The position of a value, in the two notations that the service uses: `messages.1.member.content`
+/// and `messages.0.content`.
 #[derive(Clone, Default)]
 struct Place {
     member: String,
@@ -61,10 +61,10 @@ impl Place {
     }
 }
 
-/// Collects the errors of a body.
+/// Collects the violations in a body.
 ///
-/// Returns the message of a `SerializationException` for a value of the wrong type. The service
-/// names no field; the emulator adds it.
+/// For a value of the wrong type, returns the message of a `SerializationException`. The service's
+/// message does not name the field, but the emulator adds it.
 pub(super) fn walk(request: &Value, shape: &Shape, findings: &mut Findings) -> Result<(), String> {
     value(request, shape, &Place::default(), findings)
 }
@@ -218,7 +218,7 @@ fn count(length: usize, Size(min, max): &Size, place: &Place, findings: &mut Fin
     }
 }
 
-/// Collects the errors of a string.
+/// Collects the violations of a string.
 pub(super) fn string(path: &str, content: &str, text: &Text, findings: &mut Findings) {
     for rule in broken(content, text) {
         findings.breaks(&format!(" '{}'", shown(content)), path, &rule);
@@ -261,7 +261,7 @@ fn at_most(max: usize) -> String {
     format!("Member must have length less than or equal to {max}")
 }
 
-/// Returns the value as an error shows it, shortened to a length that fits into a log line.
+/// Returns the value as an error shows it. It is truncated so that it fits into a log line.
 fn shown(content: &str) -> String {
     const LONGEST: usize = 256;
     match content.char_indices().nth(LONGEST) {
@@ -280,7 +280,7 @@ fn integer(value: &Value) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() <= f64::from(i32::MAX)).then_some(number as i64)
 }
 
-/// Returns a number. Also accepts the words for numbers that JSON cannot express, such as NaN.
+/// Returns a number. Also accepts the strings for numbers that JSON cannot express, such as NaN.
 fn float(value: &Value) -> Option<f64> {
     match value.as_str() {
         Some("NaN") => Some(f64::NAN),

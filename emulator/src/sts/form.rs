@@ -1,8 +1,8 @@
-//! Parameters of the query protocol: a form in the body of a request.
+//! Parses the parameters of the query protocol, which are a form in the body of a request.
 
 use crate::uri::percent_decode;
 
-/// The parameters of a request, decoded.
+/// The decoded parameters of a request.
 pub(super) struct Form(Vec<(String, String)>);
 
 impl Form {
@@ -21,7 +21,7 @@ impl Form {
         found.map(|(_, value)| value.clone())
     }
 
-    /// The members `Tags.member.N.Key` and `Tags.member.N.Value`.
+    /// Returns the tags: the members `Tags.member.N.Key` and `Tags.member.N.Value`.
     pub(super) fn tags(&self) -> Vec<(String, String)> {
         let tag = |number: usize| {
             let key = self.text(&format!("Tags.member.{number}.Key"))?;

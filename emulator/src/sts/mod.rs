@@ -1,4 +1,5 @@
-//! AWS STS: AssumeRole and GetCallerIdentity, in the query protocol with answers in XML.
+//! Implements AWS STS: AssumeRole and GetCallerIdentity, with the query protocol and answers in
+//! XML.
 
 mod form;
 
@@ -15,10 +16,10 @@ use super::{
 };
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
-/// The lifetimes that can be requested, in seconds, and the default.
+/// The range of lifetimes that can be requested, and the default, in seconds.
 const LIFETIMES: std::ops::RangeInclusive<u64> = 900..=43_200;
 const DEFAULT_LIFETIME: u64 = 3_600;
-/// The maximum lifetime if one role assumes another (role chaining).
+/// The maximum lifetime if one role assumes another (role chaining), in seconds.
 const LONGEST_CHAINED: u64 = 3_600;
 const MOST_TAGS: usize = 50;
 
@@ -57,7 +58,7 @@ pub(super) fn role_arn(body: &[u8]) -> String {
     Form::parse(body).text("RoleArn").unwrap_or_default()
 }
 
-/// Answers a call of STS. Also returns the code of the error, if it failed.
+/// Answers a call of STS. If it fails, also returns the code of the error.
 pub(super) fn answer(
     asked: &Asked,
     principal: &Principal,
@@ -89,7 +90,7 @@ pub(super) fn answer(
     }
 }
 
-/// An error in STS's format.
+/// Creates an error in STS's format.
 pub(super) fn error(
     status: u16,
     code: &str,

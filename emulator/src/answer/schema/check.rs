@@ -1,4 +1,4 @@
-//! Checks whether a value matches a schema, to choose between values of the prompt and between
+//! Checks whether a value matches a schema. This is used to select values of the prompt, and
 //! alternatives of the schema.
 
 use serde_json::{Map, Value};
@@ -10,11 +10,11 @@ use super::{
     work::Work,
 };
 
-/// The maximum depth of references and of nesting. Deeper values count as matching.
+/// The maximum depth of references and of nesting. Deeper values are assumed to match.
 const DEEPEST: usize = 32;
 
-/// Returns whether the value matches. Ignores unknown keywords, and those that would take too long
-/// to check.
+/// Returns whether the value matches. Unknown keywords are ignored, and keywords that would take
+/// too long to check.
 pub(super) fn fits(value: &Value, schema: &Value, root: &Value, work: &Work) -> bool {
     fits_within(value, schema, (root, work), DEEPEST)
 }
@@ -57,8 +57,8 @@ fn fits_within(value: &Value, schema: &Value, (root, work): (&Value, &Work), dep
         }
 }
 
-/// Returns whether two numbers are equal. JSON has two spellings for a number such as 1 and 1.0,
-/// JSON Schema has one.
+/// Returns whether two numbers are equal. JSON can write one number in two ways, such as 1 and 1.0,
+/// but in JSON Schema they are the same number.
 fn same(a: &Value, b: &Value) -> bool {
     a == b || matches!((a.as_f64(), b.as_f64()), (Some(a), Some(b)) if a == b)
 }

@@ -1,6 +1,6 @@
-//! Strings with a `format`: generates examples, and checks whether a text has the format.
+//! Handles strings with a `format`: generates examples, and checks whether a text has the format.
 
-/// Returns an example of a format. `None` if the format is unknown.
+/// Returns an example of a format. `None` if the format is not supported.
 pub(super) fn of_format(format: &str, index: usize) -> Option<String> {
     let day = index % 28 + 1;
     Some(match format {
@@ -27,7 +27,7 @@ pub(super) fn of_format(format: &str, index: usize) -> Option<String> {
     })
 }
 
-/// Returns whether the text has the format. Every text matches an unknown format.
+/// Returns whether the text has the format. For a format that is not supported, returns true.
 pub(super) fn fits_format(text: &str, format: &str) -> bool {
     let digits = |template: &str| {
         text.len() == template.len()

@@ -1,17 +1,17 @@
-//! Flattens a schema: resolves references and `allOf`, and turns each alternative of `anyOf` and
-//! `oneOf` into one plain schema.
+//! Flattens a schema: resolves references and `allOf`, and converts each alternative of `anyOf` and
+//! `oneOf` to one plain schema.
 
 use serde_json::{Map, Value, map::Entry};
 
 use super::{keyword::resolve, work::Work};
 
-/// The maximum number of nested references and compositions that are followed, and of alternatives
-/// that are tried.
+/// The maximum depth of nested references and compositions that are followed, and the maximum
+/// number of alternatives that are tried.
 const DEEPEST: usize = 16;
 const MOST: usize = 32;
 
-/// Returns the plain schemas that a schema allows, in its order. There are none if it allows
-/// nothing.
+/// Returns the plain schemas that a schema allows, in its order. If it allows nothing, the result
+/// is empty.
 pub(super) fn merged(schema: &Value, root: &Value, work: &Work) -> Vec<Map<String, Value>> {
     flatten(schema, (root, work), DEEPEST)
 }

@@ -1,4 +1,4 @@
-//! Generates values that match a JSON Schema. The values come from the prompt where possible.
+//! Generates values that match a JSON Schema. If possible, the values are taken from the prompt.
 
 mod check;
 mod format;
@@ -15,18 +15,19 @@ use self::{check::fits, keyword::count, merge::merged, work::Work};
 
 /// A source of values from the prompt. Other values are invented.
 pub(super) trait Hints {
-    /// Returns the values of the prompt for a property, the best one first.
+    /// Returns values of the prompt that fit a property. The best one is first.
     fn candidates(&mut self, name: &str, schema: &Map<String, Value>) -> Vec<Value>;
 
-    /// Returns the subject of the prompt. Used for a required string without other hints.
+    /// Returns the subject of the prompt. It is used for a required string for which there is no
+    /// other value.
     fn topic(&self) -> Option<Value>;
 
-    /// Records that a candidate was used. The next property then gets another one.
+    /// Records that a candidate was used, so that the next property gets another one.
     fn used(&mut self, value: &Value);
 }
 
-/// The depth of objects and arrays beyond which optional members are left out, and beyond which
-/// nothing more is generated.
+/// The depth of objects and arrays beyond which optional members are omitted, and the depth beyond
+/// which nothing more is generated.
 const DEEP: usize = 4;
 const DEEPEST: usize = 24;
 
@@ -48,8 +49,8 @@ struct Generator<'a> {
 }
 
 impl Generator<'_> {
-    /// Generates a value. `name` is the property's name, and `index` distinguishes several equal
-    /// items.
+    /// Generates a value. `name` is the name of the property, and `index` makes several items
+    /// different.
     fn value(&mut self, schema: &Value, name: &str, depth: usize, index: usize) -> Value {
         if depth > DEEPEST || !self.work.step() {
             return Value::Null;

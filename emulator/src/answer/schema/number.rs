@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-/// Returns a number for a property that the prompt does not mention. Each `index` gives another
+/// Returns a number for a property that the prompt does not mention. Each `index` returns another
 /// number.
 pub(super) fn generate(schema: &Map<String, Value>, whole: bool, index: usize) -> Value {
     let limit = |name: &str| schema.get(name).and_then(Value::as_f64);

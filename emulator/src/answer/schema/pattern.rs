@@ -1,8 +1,9 @@
-//! The keyword `pattern`: checks a text against a regular expression, and writes a text that
-//! matches one.
+//! Handles the keyword `pattern`: checks a text against a regular expression, and generates a text
+//! that matches it.
 //!
-//! JSON Schema uses the regular expressions of ECMAScript. Those that the crate `regex` does not
-//! support (look-around, back-references) are ignored: every text then counts as matching.
+//! JSON Schema uses the regular expressions of ECMAScript. The crate `regex` does not support some
+//! of their features (look-around, back-references). Expressions with these are ignored, so every
+//! text matches.
 
 use regex::{Regex, RegexBuilder};
 use regex_syntax::ast::{
@@ -14,9 +15,9 @@ use regex_syntax::ast::{
 const MAX_NESTING: u32 = 20;
 /// The maximum memory of a compiled expression, in bytes.
 const MAX_COMPILED_BYTES: usize = 1 << 20;
-/// The maximum number of times that an unbounded repetition is written.
+/// The maximum number of repetitions that are generated for an unbounded repetition.
 const MAX_REPEATS: u32 = 1000;
-/// The maximum length of a text that is written, in bytes.
+/// The maximum length of a generated text, in bytes.
 const MAX_BYTES: usize = 1024;
 
 /// A regular expression that was parsed successfully.
@@ -39,8 +40,8 @@ impl<'a> Pattern<'a> {
         })
     }
 
-    /// Returns a short text that matches, with at least `length` characters if a repetition allows
-    /// that.
+    /// Returns a short text that matches. It has at least `length` characters if a repetition
+    /// allows that.
     pub(super) fn sample(&self, length: usize) -> Option<String> {
         let most = u32::try_from(length).map_or(MAX_REPEATS, |length| length.min(MAX_REPEATS));
         let text = (0..=most).find_map(|extra| {
@@ -48,16 +49,16 @@ impl<'a> Pattern<'a> {
             self.write(&self.ast, extra, &mut text)?;
             (text.chars().count() >= length).then_some(text)
         })?;
-        // Word boundaries and flags are ignored during writing, so the text is checked.
+        // Generating ignores word boundaries and flags, so the text must be checked.
         self.matches(&text).then_some(text)
     }
 
-    /// Returns whether the text contains a match, which is the meaning of `pattern`.
+    /// Returns whether any part of the text matches. This is the meaning of `pattern`.
     pub(super) fn matches(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }
 
-    /// Writes a text that matches. Uses the first alternative, and the minimum number of
+    /// Appends a text that matches. Uses the first alternative, and the minimum number of
     /// repetitions plus `extra`.
     fn write(&self, ast: &Ast, extra: u32, text: &mut String) -> Option<()> {
         if text.len() > MAX_BYTES {

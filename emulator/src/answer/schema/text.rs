@@ -4,11 +4,11 @@ use serde_json::{Map, Value};
 
 use super::{format::of_format, keyword::count, pattern::Pattern};
 
-/// The maximum length of a generated text, in characters. Even a schema that requires more gets no
+/// The maximum length of a generated text, in characters. It applies even if a schema requires a
 /// longer text.
 const LONGEST: usize = 10_000;
 
-/// Returns a string for a property that the prompt does not mention. Each `index` gives another
+/// Returns a string for a property that the prompt does not mention. Each `index` returns another
 /// string.
 pub(super) fn generate(schema: &Map<String, Value>, name: &str, index: usize) -> String {
     let keyword = |name: &str| schema.get(name).and_then(Value::as_str);

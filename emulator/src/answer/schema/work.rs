@@ -1,8 +1,9 @@
-//! Limits the work for generating one value.
+//! Limits the work that is done to generate one value.
 
 use std::cell::Cell;
 
-/// The number of steps that are left for one value. Without it, some schemas would take forever.
+/// The number of steps that are left for one value. Without this limit, some schemas would take
+/// forever.
 pub(super) struct Work(Cell<usize>);
 
 impl Default for Work {

@@ -1,11 +1,11 @@
-//! Recognizes prompts that state exactly what to write: counts, lists, echoes, sums.
+//! Recognizes prompts that state exactly what to write: counts, lists, echoes and sums.
 
 use std::cmp::Reverse;
 
 use super::{excerpt, words};
 
-/// The maximum numbers of words, items and so on that are written. Larger numbers are reduced to
-/// these.
+/// The maximum numbers of words, items and so on that an answer contains. Larger numbers are
+/// reduced to these.
 const MOST_WORDS: usize = 20_000;
 const MOST_ITEMS: usize = 200;
 const MOST_COUNT: i64 = 5_000;
@@ -87,8 +87,8 @@ fn cardinal(word: &str) -> Option<i64> {
     })
 }
 
-/// Returns the text after the first of these phrases. At equal positions, the longest phrase is
-/// used.
+/// Returns the text after the first occurrence of any of these phrases. At equal positions, the
+/// longest phrase is used.
 fn after<'a>(text: &'a str, phrases: &[&str]) -> Option<&'a str> {
     let (start, phrase) = phrases
         .iter()
@@ -146,7 +146,7 @@ fn echo(prompt: &str, lower: &str) -> Option<String> {
             "echo ",
         ],
     )?;
-    // Lower case is ASCII only, so all bytes keep their positions.
+    // Only ASCII was converted to lower case, so all bytes keep their positions.
     let start = lower.len() - rest.len();
     let head = prompt.get(..start)?;
     if head.split_whitespace().count() > 6 {

@@ -19,8 +19,8 @@ pub(super) fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Returns the subjects of a text in its own wording: runs of up to three significant words, in
-/// their order.
+/// Returns the topics of a text in the words of the text: sequences of up to three significant
+/// words, in the order in which they appear.
 pub(super) fn topics(text: &str) -> Vec<String> {
     const ORDERS: [&str; 40] = [
         "explain",
@@ -69,7 +69,7 @@ pub(super) fn topics(text: &str) -> Vec<String> {
     let mut run: Vec<&str> = Vec::new();
     let telling =
         |word: &str| !words(word).is_empty() && !ORDERS.contains(&word.to_lowercase().as_str());
-    // The empty word at the end ends the last run.
+    // The empty word at the end completes the last sequence.
     for word in text.split_whitespace().take(200).chain([""]) {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
         let goes_on = telling(bare) && bare.chars().count() <= 30;
@@ -110,7 +110,8 @@ pub(super) fn excerpt(text: &str, most: usize) -> String {
         .to_owned()
 }
 
-/// Returns the sentences of a text, each with the white space after it. Joined, they are the text.
+/// Returns the sentences of a text, each including the white space after it. Joined, they are the
+/// whole text.
 pub(super) fn sentences(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! Generates prose about the prompt. Its statements are true of the request, or of anything.
+//! Generates prose about the prompt. Its statements are true of the request, or of any topic.
 
 use super::{
     super::{request::Request, seed::Seed},
@@ -8,7 +8,8 @@ use super::{
     topics,
 };
 
-/// Answers the prompt with text. `open_length`: number of tokens if the prompt asks for no length.
+/// Answers the prompt with text. `open_length` is the number of tokens if the prompt does not ask
+/// for a length.
 pub(in super::super) fn answer(request: &Request<'_>, open_length: u32, seed: &mut Seed) -> String {
     if let Some(text) = dictated(&request.prompt) {
         return text;
@@ -78,7 +79,7 @@ fn exactly(count: usize, sentences: &mut Sentences) -> String {
     format!("{}.", text.trim_end_matches(['.', ',', ';', ':', '!', '?']))
 }
 
-/// Statements that are true of anything, in the singular and in the plural.
+/// Statements that are true of any topic, in the singular and in the plural.
 const SHAPES: [&str; 12] = [
     "A good way into {} is to start from an example and work back to the rule.",
     "Most people meet {} first in practice, and only later ask for the reasons.",
@@ -98,9 +99,9 @@ const SHAPES: [&str; 12] = [
 struct Sentences {
     facts: std::vec::IntoIter<String>,
     topics: Vec<String>,
-    /// Returns one word, for an answer that may have only one token.
+    /// One word, for an answer that may have only one token.
     word: String,
-    /// The index of the first template, and the number of templates used since.
+    /// The index of the first template, and the number of templates that have been used since.
     first: usize,
     said: usize,
 }
@@ -131,7 +132,7 @@ impl Iterator for Sentences {
     fn next(&mut self) -> Option<String> {
         self.facts.next().or_else(|| {
             let topic = self.topics.get(self.said % self.topics.len().max(1));
-            // Steps of seven visit all twelve templates before one repeats.
+            // With steps of seven, all twelve templates are used before any is used again.
             let shape = SHAPES.get((self.first + 7 * self.said) % SHAPES.len());
             self.said += 1;
             Some(shape?.replace("{}", topic?))
@@ -139,7 +140,7 @@ impl Iterator for Sentences {
     }
 }
 
-/// True statements about the request.
+/// Returns true statements about the request.
 fn facts(request: &Request<'_>, seed: &mut Seed) -> Vec<String> {
     let mut facts = Vec::new();
     let topic = excerpt(&request.prompt, 14);
@@ -215,7 +216,7 @@ fn attachments(request: &Request<'_>) -> Option<String> {
     (!each.is_empty()).then(|| format!("You attached {}.", each.join(", ")))
 }
 
-/// Returns a name from the question, or its last word.
+/// Returns a name in the question or, if there is none, its last word.
 fn one_word(prompt: &str) -> String {
     let question = super::sentences(prompt).next().unwrap_or_default();
     let words: Vec<&str> = question

@@ -1,6 +1,6 @@
 //! Splits text into pieces of about the size of a model's tokens.
 
-/// Returns the pieces, none of which is empty. Joined, they are the text.
+/// Returns the pieces of a text. None is empty, and joined they are the whole text.
 pub(in super::super) fn tokens(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -19,7 +19,7 @@ enum Kind {
     Space,
     Letter,
     Digit,
-    /// Punctuation, symbols, and scripts in which one character is about one token.
+    /// Punctuation, symbols, and scripts in which a character is about one token.
     Single,
 }
 
@@ -35,8 +35,8 @@ fn kind(c: char) -> Kind {
     }
 }
 
-/// Returns whether a character belongs to the previous one: accents, joiners, variation selectors,
-/// skin tones.
+/// Returns whether a character belongs to the previous character: accents, joiners, variation
+/// selectors, skin tones.
 fn joins(c: char) -> bool {
     matches!(u32::from(c), 0x0300..=0x036f | 0x200d | 0xfe00..=0xfe0f | 0x1f3fb..=0x1f3ff)
 }
@@ -44,7 +44,7 @@ fn joins(c: char) -> bool {
 /// Returns the length in bytes of the text's first token.
 fn first_length(text: &str) -> usize {
     let mut characters = text.char_indices().peekable();
-    // A single space belongs to the next word. Other white space is a separate piece.
+    // A single space belongs to the next word. All other white space is a separate piece.
     if text.starts_with(' ') && !text.starts_with("  ") {
         characters.next();
     }
@@ -76,7 +76,7 @@ fn first_length(text: &str) -> usize {
     text.len()
 }
 
-/// Returns the length of the first piece of a word. Short words stay whole; long ones are split
+/// Returns the length of the first piece of a word. Short words are not split. Long words are split
 /// after their first half.
 fn word_limit(text: &str) -> usize {
     let letters = text

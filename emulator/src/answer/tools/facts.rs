@@ -15,7 +15,7 @@ pub(super) struct Facts {
     pub(super) places: Vec<String>,
     numbers: Vec<Value>,
     quoted: Vec<String>,
-    /// E-mail addresses, web addresses and dates: words with a recognizable form.
+    /// E-mail addresses, web addresses and dates, which can be recognized by their format.
     formed: Vec<String>,
     /// The subject of the prompt.
     topic: Option<String>,
@@ -54,7 +54,7 @@ impl Facts {
         }
     }
 
-    /// Returns the same facts, with only this one place.
+    /// Returns the same facts, but with only this place.
     pub(super) fn at_place(&self, place: &str) -> Self {
         Self {
             places: vec![place.to_owned()],
@@ -187,8 +187,8 @@ impl Hints for Facts {
     }
 }
 
-/// Returns the names after words such as `in` and `for`: `San Francisco, CA` in `the weather in San
-/// Francisco, CA and Paris?`.
+/// Returns the names after words such as `in` and `for`. For example, in `the weather in San
+/// Francisco, CA and Paris?`, it finds `San Francisco, CA`.
 fn places(prompt: &str) -> Vec<String> {
     const BEFORE: [&str; 14] = [
         "in", "for", "at", "of", "near", "to", "from", "and", "on", "or", "visit", "about",
@@ -211,8 +211,8 @@ fn places(prompt: &str) -> Vec<String> {
         while let Some(next) = words.get(index).filter(|next| is_name(next)) {
             let before = name.last().copied().unwrap_or_default();
             let bare = next.trim_end_matches(|c: char| !c.is_alphanumeric());
-            // After a comma, only an abbreviation of a state continues the name: `Austin, TX`, but
-            // not `Austin, Dallas`.
+            // After a comma, only the abbreviation of a state continues the name: `Austin, TX` is
+            // one name, but `Austin, Dallas` is not.
             let state = bare.len() == 2 && bare.chars().all(|c| c.is_ascii_uppercase());
             if before.ends_with(['.', '?', '!', ';', ':']) || (before.ends_with(',') && !state) {
                 break;
@@ -238,7 +238,7 @@ fn is_name(word: &str) -> bool {
     bare.starts_with(char::is_uppercase) && bare != "I"
 }
 
-/// Returns a number of a prompt, such as `20`, `3.5`, `$1,200` or `40%`.
+/// Parses a number in a prompt, such as `20`, `3.5`, `$1,200` or `40%`.
 fn number(word: &str) -> Option<Value> {
     let plain = word
         .trim_start_matches(['$', '€', '#'])

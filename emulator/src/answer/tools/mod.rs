@@ -14,8 +14,8 @@ use super::{
     text::{excerpt, words},
 };
 
-/// The minimum match between a tool and the prompt for a call that the request does not force: one
-/// word of the tool's name, or two of its description.
+/// The minimum match between a tool and the prompt, if the request does not force a call: one word
+/// of the tool's name, or two words of its description.
 const RELATED: usize = 2;
 /// The maximum number of tool uses in an answer.
 const MOST_CALLS: usize = 8;
@@ -27,7 +27,7 @@ struct Candidate<'a> {
     score: usize,
 }
 
-/// Returns a short text and the tool uses. `None` if the answer calls no tool.
+/// Returns a short text and the tool uses. `None` if the answer does not call a tool.
 pub(super) fn blocks(request: &Request<'_>, seed: &mut Seed) -> Option<Vec<Content>> {
     if !request.tool_results().is_empty() || request.last_content().is_empty() {
         return None;
@@ -44,7 +44,7 @@ pub(super) fn blocks(request: &Request<'_>, seed: &mut Seed) -> Option<Vec<Conte
     let chosen = chosen(request, candidates)?;
     let calls = calls(request, &chosen);
     let mut blocks = Vec::new();
-    // A model that is forced to call a tool writes no text before the call.
+    // If the request forces a tool call, the model writes no text before it.
     if at(request.body, &["toolConfig", "toolChoice"])
         .is_none_or(|choice| member(choice, "auto").is_some())
     {
@@ -63,7 +63,7 @@ pub(super) fn blocks(request: &Request<'_>, seed: &mut Seed) -> Option<Vec<Conte
     Some(blocks)
 }
 
-/// Returns the tools that the caller runs, after the changes in `system` messages.
+/// Returns the tools that the caller runs, with the changes in `system` messages applied.
 fn candidates<'a>(request: &Request<'a>) -> Vec<Candidate<'a>> {
     let asked = words(&request.prompt);
     let tools = member(request.body, "toolConfig").map_or(&[][..], |config| list(config, "tools"));
@@ -105,7 +105,7 @@ fn score(name: &str, description: &str, asked: &[String]) -> usize {
     2 * shared(&apart) + shared(description)
 }
 
-/// Returns whether the last change of a tool in the conversation removed it.
+/// Returns whether the last change of a tool in the conversation is a removal.
 fn removed(request: &Request<'_>, name: &str) -> bool {
     let changes = request
         .messages()
@@ -168,8 +168,8 @@ fn several(prompt: &str) -> bool {
     words.any(|word| matches!(word, "and" | "both" | "each" | "parallel" | "also" | "then"))
 }
 
-/// Returns the tool uses: one for each tool, or one for each place in the prompt if the tool takes
-/// one place.
+/// Returns the tool uses: one for each tool. If a tool takes one place, there is one for each place
+/// in the prompt.
 fn calls<'a>(request: &Request<'_>, chosen: &[Candidate<'a>]) -> Vec<(&'a str, Value)> {
     let facts = Facts::of(&request.prompt);
     let mut calls = Vec::new();
@@ -235,7 +235,7 @@ fn sentence(request: &Request<'_>, result: &Value) -> String {
     }
 }
 
-/// Returns a part of a result as text.
+/// Returns a part of a tool result as text.
 fn said(part: &Value) -> String {
     const LONGEST: usize = 80;
     if let Some(json) = member(part, "json") {

@@ -1,5 +1,5 @@
-//! The input of Converse, ConverseStream and ApplyGuardrail, from the service model (botocore
-//! 1.44.5).
+//! Defines the input of Converse, ConverseStream and ApplyGuardrail, as in the service model
+//! (botocore 1.44.5).
 
 use super::{
     super::super::shape::{

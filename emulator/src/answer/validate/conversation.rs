@@ -1,4 +1,4 @@
-//! Rules for the conversation: the order of roles, and the content that each role allows.
+//! Checks the conversation: the order of roles, and the content that each role allows.
 
 use serde_json::Value;
 
@@ -31,17 +31,17 @@ pub(super) fn check(model_id: &str, request: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns whether a text is present but has no readable characters.
+/// Returns whether a text is present but has only white space.
 fn blank(text: Option<&Value>) -> bool {
     text.and_then(Value::as_str)
         .is_some_and(|text| text.trim().is_empty())
 }
 
-/// Checks the order of the roles. `system` messages may follow anywhere after the first message.
+/// Checks the order of the roles. `system` messages are allowed anywhere after the first message.
 /// They change the tools, and do not count as a turn.
 ///
-/// Amazon's own models accept several consecutive messages of one role (seen in recorded traffic);
-/// for other models the service rejects them.
+/// Amazon's own models accept several consecutive messages of one role (seen in recorded traffic).
+/// For other models, the service rejects them.
 fn order(model_id: &str, messages: &[Value]) -> Result<(), String> {
     let roles = || {
         messages

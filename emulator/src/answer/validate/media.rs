@@ -1,5 +1,5 @@
-//! Rules for images, documents, videos and audio. Most of them depend on the model. The figures are
-//! from the documentation of Converse, Claude and Nova.
+//! Checks images, documents, videos and audio. Most rules depend on the model. The limits are from
+//! the documentation of Converse, Claude and Nova.
 
 use serde_json::Value;
 

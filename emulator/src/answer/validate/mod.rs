@@ -1,9 +1,9 @@
-//! Rejects what Bedrock rejects, in Bedrock's order: first JSON of the wrong type, then all
-//! violated constraints of single parameters together, then the first violated rule between
-//! parameters.
+//! Rejects the requests that Bedrock rejects, in Bedrock's order. JSON of the wrong type is
+//! reported first. Then all violated constraints of single parameters are reported together, and
+//! then the first violated rule between parameters.
 //!
-//! Where the service's messages are publicly known (issue trackers of SDKs and gateways quote
-//! them), they are the same here. Other messages explain the error in the same style.
+//! If the service's message is publicly known (issue trackers of SDKs and gateways quote many), the
+//! emulator uses the same text. Other messages explain the error in the same style.
 
 mod api;
 mod conversation;
@@ -21,7 +21,7 @@ use super::super::{script::ApiError, shape};
 /// Checks a request of ApplyGuardrail.
 ///
 /// # Errors
-/// `SerializationException` or `ValidationException`, both HTTP 400.
+/// Returns a `SerializationException` or `ValidationException`, both with HTTP status 400.
 pub(super) fn check_guardrail(
     identifier: &str,
     version: &str,
@@ -41,7 +41,7 @@ pub(super) fn check_guardrail(
 /// Checks a request with all rules.
 ///
 /// # Errors
-/// `SerializationException` or `ValidationException`, both HTTP 400.
+/// Returns a `SerializationException` or `ValidationException`, both with HTTP status 400.
 pub(super) fn check(model_id: &str, request: &Value) -> Result<(), ApiError> {
     let model = [("modelId", model_id, &api::MODEL_ID)];
     shape::check(&model, request, &api::CONVERSE)?;

@@ -1,4 +1,4 @@
-//! Rules that relate the model ID and the guardrail to the other parameters.
+//! Checks the rules between the model ID or the guardrail and the other parameters.
 
 use serde_json::Value;
 

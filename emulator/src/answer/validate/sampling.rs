@@ -1,4 +1,4 @@
-//! Rules for combinations of inference parameters. Bedrock reports a violation as an error of the
+//! Checks combinations of inference parameters. Bedrock reports a violation as an error of the
 //! model.
 //!
 //! Source: Anthropic's migration guides and documentation of extended thinking, Amazon's
@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::super::json::{at, member, text_at};
 
-/// The Claude version from which on `temperature` and `top_p` exclude each other.
+/// The first Claude version that does not accept `temperature` and `top_p` together.
 const ONE_OF_BOTH: (u32, u32) = (4, 1);
-/// The Claude version from which on neither is accepted.
+/// The first Claude version that accepts neither of them.
 const NEITHER: (u32, u32) = (4, 7);
 
 pub(super) fn check(model_id: &str, request: &Value) -> Result<(), String> {
@@ -38,7 +38,7 @@ fn claude(model_id: &str, request: &Value) -> Option<String> {
     let temperature = parameter(request, "temperature", "temperature");
     let top_p = parameter(request, "topP", "top_p");
     let top_k = parameter(request, "topK", "top_k");
-    // An unknown Claude model counts as a new one.
+    // An unknown Claude model is treated as a new one.
     let version = claude_version(model_id).unwrap_or((u32::MAX, 0));
     if version >= NEITHER {
         let given = [
@@ -76,8 +76,8 @@ fn claude(model_id: &str, request: &Value) -> Option<String> {
     }
 }
 
-/// Returns the error for Nova's highest effort, which allows no sampling parameters and no maximum
-/// number of tokens.
+/// Returns the error for Nova's highest effort, which does not allow sampling parameters or a
+/// maximum number of tokens.
 fn nova(request: &Value) -> Option<String> {
     let reasoning = at(
         request,

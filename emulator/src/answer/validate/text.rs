@@ -1,4 +1,4 @@
-//! The patterns of the service model, implemented without a regular-expression engine.
+//! Implements the patterns of the service model without a regular-expression engine.
 
 pub(super) const S3_URI: &str = "s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?";
 pub(super) const GUARDRAIL: &str =
@@ -11,8 +11,7 @@ fn lower_or_digit(text: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
 
-/// Returns whether a tool's name has only valid characters. This is true of an empty name, which
-/// the rule for the length rejects.
+/// Returns whether a tool's name has only valid characters. An empty name is invalid here, too.
 pub(super) fn tool_name(text: &str) -> bool {
     !text.is_empty()
         && text

@@ -1,4 +1,4 @@
-//! Rules for tools: their names, the choice between them, and a result for every tool use.
+//! Checks tools: their names, the choice between them, and that each tool use has a result.
 
 use std::collections::HashSet;
 
@@ -64,8 +64,8 @@ fn ids<'a>(message: &'a Value, kind: &'a str) -> impl Iterator<Item = &'a str> {
     list(message, "content")
         .iter()
         .filter_map(move |block| member(block, kind))
-        // The results of tools that Bedrock runs are in the assistant's message, so they are not
-        // counted.
+        // Bedrock's own tools have their results in the assistant's message, so these tool uses are
+        // not counted.
         .filter(|block| text_at(block, &["type"]) != Some("server_tool_use"))
         .filter_map(|block| text_at(block, &["toolUseId"]))
 }
@@ -138,8 +138,8 @@ fn duplicates(ids: &[&str], kind: &str, index: usize) -> Result<(), String> {
     }
 }
 
-/// Finds the message with the tool uses whose results end the request. Returns its index and the
-/// kind of its first block, unless that is reasoning.
+/// Finds the assistant's message whose tool results are in the last message. Returns its index and
+/// the kind of its first block, unless that block is reasoning.
 fn begins_without_reasoning(request: &Value) -> Option<(usize, String)> {
     let messages = list(request, "messages");
     ids(messages.last()?, "toolResult").next()?;
