@@ -249,7 +249,7 @@ impl Writer {
         self.steps.push((wait, self.buffer.len() - start, 1));
     }
 
-    /// Writes the first of these events, changed by `change` so that it is corrupt.
+    /// Writes the first of these events, corrupted by `spoil`.
     fn half_event(
         &mut self,
         mut events: impl Iterator<Item = Event>,

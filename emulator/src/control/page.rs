@@ -12,8 +12,8 @@ const PAGE: usize = 100;
 /// The maximum number of items per page.
 const MOST: usize = 1000;
 
-/// Returns one page and, if there is a next page, its token. The token contains the last item of
-/// the previous page.
+/// Returns one page and, if there is a next page, its token. The token contains the ID of the last
+/// item on this page.
 pub(super) fn page<T>(
     query: &str,
     items: impl IntoIterator<Item = T>,

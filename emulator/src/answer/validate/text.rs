@@ -11,7 +11,7 @@ fn lower_or_digit(text: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
 
-/// Returns whether a tool's name has only valid characters. An empty name is invalid here, too.
+/// Returns whether a tool's name has only valid characters. An empty name is invalid.
 pub(super) fn tool_name(text: &str) -> bool {
     !text.is_empty()
         && text
