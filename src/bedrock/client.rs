@@ -169,7 +169,7 @@ impl Bedrock {
         self.trace.clone()
     }
 
-    /// Returns the HTTP client, whose connections all clients of the worker share.
+    /// Returns the HTTP client. All clients of the worker share its connections.
     pub(super) fn http(&self) -> &Http {
         &self.shared.http
     }
@@ -192,7 +192,7 @@ impl Bedrock {
     ///
     /// # Errors
     ///
-    /// Fails if the name cannot be that of a Region.
+    /// Fails if the name cannot be the name of a Region.
     pub(super) fn regional(&self, source_region: &str) -> Result<Regional, Failure> {
         let mut clients = self.clients();
         let account = self.account.as_ref().map(|account| &account.name);

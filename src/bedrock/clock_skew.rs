@@ -1,5 +1,6 @@
-//! The difference between Bedrock's clock and the machine's. Requests are signed with Bedrock's
-//! time, because it rejects signatures whose time differs by more than 5 minutes.
+//! Measures the difference between Bedrock's clock and the machine's clock. Requests are signed
+//! with Bedrock's time, because Bedrock rejects signatures whose time differs by more than 5
+//! minutes.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -9,20 +10,22 @@ use std::{
 use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::{DateTime, date_time::Format};
 
-/// The longest call whose answer tells the time precisely enough.
+/// The maximum duration of a call from whose answer the time is measured. Longer calls are too
+/// imprecise.
 const LONGEST_CALL: Duration = Duration::from_secs(15 * 60);
 
-/// The difference that one client has measured. It follows the rules of the SDK, which does not
-/// show what it has measured.
+/// The clock difference that one client has measured. It is measured as in the SDK, which does not
+/// expose its own measurement.
 #[derive(Debug)]
 pub(super) struct ClockSkew {
     is_corrected: bool,
-    /// In milliseconds. Positive if Bedrock's clock is ahead.
+    /// The difference in milliseconds. Positive if Bedrock's clock is ahead.
     ahead: AtomicI64,
 }
 
 impl ClockSkew {
-    /// Creates a clock that has measured nothing. Unless `is_corrected` is set, it never will.
+    /// Creates a clock without a measurement. If `is_corrected` is false, it never measures
+    /// anything.
     pub(super) fn new(is_corrected: bool) -> Self {
         Self {
             is_corrected,
@@ -30,7 +33,7 @@ impl ClockSkew {
         }
     }
 
-    /// Returns Bedrock's time.
+    /// Returns the current time of Bedrock's clock.
     pub(super) fn now(&self) -> SystemTime {
         let now = SystemTime::now();
         let ahead = self.ahead.load(Ordering::Relaxed);
@@ -43,9 +46,10 @@ impl ClockSkew {
         there.unwrap_or(now)
     }
 
-    /// Reads Bedrock's time from the headers of an answer to a request that was sent at this time.
+    /// Measures the difference from the headers of an answer to a request that was sent at this
+    /// time.
     pub(super) fn measure(&self, sent: SystemTime, headers: &Headers) {
-        // The date of an answer from a cache is old.
+        // If the answer is from a cache, its date is old.
         if !self.is_corrected || headers.get("age").is_some() {
             return;
         }

@@ -61,8 +61,8 @@ impl Bedrock {
         body: RequestBody,
     ) -> Result<StreamResponse, Failure> {
         let regional = self.regional(source_region)?;
-        // The future takes several kilobytes, so it is boxed: it would be moved with every future
-        // around it.
+        // The future has several kilobytes. It is boxed, so that it is not moved with every future
+        // that contains it.
         if let Some(mut response) = Box::pin(self.repeat(&regional, model_id, &body)).await? {
             let request_id = response.request_id().unwrap_or_default().to_owned();
             return stream_of(Some(Response::take(&mut response, false)), &request_id);
@@ -80,8 +80,8 @@ impl Bedrock {
         stream_of(extracted.response, output.request_id().unwrap_or_default())
     }
 
-    /// Makes a call like an earlier one of the SDK, and returns its successful response. `None` if
-    /// the SDK has to make it.
+    /// Repeats an earlier request of the SDK with another body, and returns the successful
+    /// response. `None` if the SDK must make this call.
     async fn repeat(
         &self,
         regional: &Regional,

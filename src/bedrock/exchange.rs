@@ -45,7 +45,7 @@ pub(super) struct Exchange {
     reads_response: bool,
     /// Whether the response is extracted with its headers.
     keeps_headers: bool,
-    /// Whether the request is copied when it is sent.
+    /// Whether a copy of the request is kept when it is sent.
     keeps_request: bool,
     sent: Cell<Option<SentRequest>>,
     sent_at: Cell<Option<SystemTime>>,
@@ -70,7 +70,7 @@ impl Exchange {
         }
     }
 
-    /// Creates the exchange of a call whose response is extracted with its headers.
+    /// Creates the exchange of a call whose response is extracted together with its headers.
     pub(super) fn with_headers(body: RequestBody, trace: Option<TraceContext>) -> Self {
         Self {
             keeps_headers: true,
@@ -78,7 +78,7 @@ impl Exchange {
         }
     }
 
-    /// Creates the exchange of a call whose request is copied, and whose response is extracted.
+    /// Creates the exchange of a call whose request is kept, and whose response is extracted.
     pub(super) fn with_request(body: RequestBody, trace: Option<TraceContext>) -> Self {
         Self {
             keeps_request: true,
@@ -89,7 +89,7 @@ impl Exchange {
     /// Makes a call of the SDK with these bytes. The SDK's future has several kilobytes. It is
     /// boxed, so that it is not moved with every future that contains it.
     ///
-    /// Also returns what was extracted.
+    /// Also returns the extracted request and response.
     pub(super) async fn run<F: Future>(self, call: Pin<Box<F>>) -> (F::Output, Extracted) {
         let call = async {
             let outcome = call.await;
@@ -103,7 +103,7 @@ impl Exchange {
     }
 }
 
-/// What was extracted from a call of the SDK.
+/// The request and the response that were extracted from a call of the SDK.
 #[derive(Default)]
 pub(super) struct Extracted {
     /// The response, if its status is 2xx and the SDK does not read it.
@@ -123,7 +123,7 @@ pub(super) struct Response {
 }
 
 impl Response {
-    /// Takes the body of a response, and copies what is needed of its head.
+    /// Takes the body out of a response, and copies the parts of its headers that are needed.
     pub(super) fn take(response: &mut HttpResponse, keeps_headers: bool) -> Self {
         let body = std::mem::replace(response.body_mut(), SdkBody::empty());
         let headers = response.headers();

@@ -11,8 +11,8 @@
 //! | `client` | the SDK's clients, one for each account and source Region |
 //! | `exchange` | hooks that insert request bodies and extract responses |
 //! | `request_template` | repeats a request of the SDK with another body |
-//! | `signature` | signs repeated requests, with signing keys that are kept |
-//! | `clock_skew` | the difference between Bedrock's clock and the machine's |
+//! | `signature` | signs repeated requests, and caches the signing keys |
+//! | `clock_skew` | measures the difference between Bedrock's clock and the machine's clock |
 //! | `converse_stream` | calls ConverseStream, and returns when the response headers have arrived |
 //! | `count_tokens`, `apply_guardrail` | call CountTokens and ApplyGuardrail |
 //! | `invoke_model` | calls InvokeModel, and its variant that streams |

@@ -1,9 +1,9 @@
-//! Repeats a request of the SDK. The SDK makes the first request of each client and model. Further
+//! Repeats requests of the SDK. The SDK makes the first request of each client and model. Further
 //! requests differ from it only in the body, the time, the signature and the invocation ID, so they
-//! are made from it. This costs a small part of what the SDK's way costs.
+//! are created from it. This costs only a small part of the time that the SDK needs for a request.
 //!
-//! The SDK decides on everything else: endpoint, path, headers, user agent, authentication scheme
-//! and credentials. A template is used only if it reproduces the SDK's request with the same
+//! The SDK decides everything else: endpoint, path, headers, user agent, authentication scheme and
+//! credentials. A template is used only if it can reproduce the SDK's own request, including its
 //! signature.
 
 use std::{
@@ -41,7 +41,7 @@ use super::{
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const INVOCATION_ID: HeaderName = HeaderName::from_static("amz-sdk-invocation-id");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
-/// The headers that differ from request to request.
+/// The headers whose values differ from request to request.
 const VARYING: [HeaderName; 5] = [
     AUTHORIZATION,
     CONTENT_LENGTH,
@@ -51,8 +51,8 @@ const VARYING: [HeaderName; 5] = [
 ];
 const BEARER: &str = "Bearer ";
 
-/// The maximum number of templates of a client. It limits the memory that model IDs from callers
-/// can use.
+/// The maximum number of templates of a client. Callers can send any model ID, so this limits
+/// memory.
 const MOST_TEMPLATES: usize = 64;
 
 /// The templates of a client, by model ID.
@@ -77,14 +77,14 @@ impl RequestTemplates {
     }
 }
 
-/// A request as the SDK sent it.
+/// A request that the SDK has sent.
 pub(super) struct SentRequest {
     head: Parts,
     components: RuntimeComponents,
 }
 
 impl SentRequest {
-    /// Copies the head of a request. `None` if its body is not in memory.
+    /// Copies a request without its body. `None` if its body is not in memory.
     pub(super) fn of(request: &HttpRequest, components: &RuntimeComponents) -> Option<Self> {
         let request = request.try_clone()?.try_into_http1x().ok()?;
         Some(Self {
@@ -94,9 +94,9 @@ impl SentRequest {
     }
 }
 
-/// A request of the SDK that can be repeated.
+/// A request of the SDK that can be repeated with another body.
 pub(super) struct RequestTemplate {
-    /// Its headers that differ from request to request are empty.
+    /// The request without its body. The headers that differ from request to request are empty.
     head: Parts,
     host: String,
     authentication: Authentication,
@@ -110,7 +110,7 @@ type Features = (Vec<AwsCredentialFeature>, bool);
 enum Authentication {
     Signature {
         scope: Scope,
-        /// The path, encoded twice.
+        /// The path, percent-encoded twice.
         path: String,
         /// The signed headers for credentials without a session token.
         signed: SignedHeaders,
@@ -119,7 +119,7 @@ enum Authentication {
     Bearer,
 }
 
-/// Where the SDK gets identities from.
+/// The parts of the SDK from which it gets identities.
 struct Identities {
     components: RuntimeComponents,
     resolver: SharedIdentityResolver,
@@ -155,8 +155,8 @@ impl Identities {
 }
 
 impl RequestTemplate {
-    /// Creates a template from a request with this body. `None` if the request can't be repeated,
-    /// or if its identity is not available at the moment.
+    /// Creates a template from a request with this body. `None` if the request cannot be repeated,
+    /// or if its identity is not available at once.
     pub(super) fn new(sent: SentRequest, body: &RequestBody) -> Option<Self> {
         let SentRequest {
             mut head,
@@ -193,17 +193,17 @@ impl RequestTemplate {
         (again == original).then_some(template)
     }
 
-    /// Returns the identity of a request that is sent now.
+    /// Returns the identity for a request that is sent now.
     ///
     /// # Errors
     ///
-    /// Fails as the SDK fails if there is none.
+    /// Fails like the SDK if there is no identity.
     pub(super) async fn identity(&self) -> Result<Identity, BoxError> {
         self.identities.resolve().await
     }
 
-    /// Returns the request with another body, by an identity of [`Self::identity`]. `None` if the
-    /// SDK has to make this request, because its user agent would be another one.
+    /// Returns the request with another body, signed by an identity from [`Self::identity`]. `None`
+    /// if the SDK must make this request, because its user agent would differ.
     pub(super) fn request(
         &self,
         identity: &Identity,
@@ -268,8 +268,9 @@ impl RequestTemplate {
     }
 }
 
-/// Reads the scope and the names of the signed headers from a header of the SDK. It has the form
-/// `AWS4-HMAC-SHA256 Credential=ID/DATE/REGION/SERVICE/aws4_request, SignedHeaders=…, Signature=…`.
+/// Reads the scope and the names of the signed headers from the SDK's `authorization` header. Its
+/// format is `AWS4-HMAC-SHA256 Credential=ID/DATE/REGION/SERVICE/aws4_request, SignedHeaders=…,
+/// Signature=…`.
 fn signature_of(authorization: &str, path: &str) -> Option<Authentication> {
     let mut parts = authorization.strip_prefix(ALGORITHM)?.split(',');
     let credential = parts.next()?.trim().strip_prefix("Credential=")?;
@@ -287,7 +288,7 @@ fn signature_of(authorization: &str, path: &str) -> Option<Authentication> {
     })
 }
 
-/// Returns the host as the header `host` names it.
+/// Returns the value of the header `host` for a URL.
 fn host_of(uri: &http::Uri) -> Option<String> {
     let is_default = matches!(
         (uri.scheme_str(), uri.port_u16()),
@@ -307,10 +308,10 @@ fn features_of(credentials: &Credentials) -> Features {
     (features.cloned().unwrap_or_default(), has_account)
 }
 
-/// Returns a random UUID, as the SDK sends one with each call.
+/// Returns a random UUID. The SDK sends such an ID with each call.
 fn invocation_id() -> Option<HeaderValue> {
     let random = fastrand::u128(..);
-    // Version 4 and the variant of RFC 9562.
+    // These bits are the version (4) and the variant of RFC 9562.
     let random = (random & !(0xf << 76)) | (4 << 76);
     let random = (random & !(0b11 << 62)) | (0b10 << 62);
     let digits = format!("{random:032x}");
@@ -331,7 +332,8 @@ mod tests {
 
     const BODY: &[u8] = br#"{"messages":[{"role":"user","content":[{"text":"hi"}]}]}"#;
 
-    /// The emulator checks the signatures.
+    /// Checks that further requests are created from the first one. The emulator verifies their
+    /// signatures.
     #[tokio::test]
     async fn further_requests_are_made_from_the_first_one() {
         let emulator = Emulator::start(Options::default()).unwrap();

@@ -1,5 +1,5 @@
-//! Signs requests as AWS Signature Version 4 describes, with the signature that the SDK would
-//! compute. The SDK derives the signing key for each request; here, it is kept with the
+//! Signs requests with AWS Signature Version 4. The signature is the same as that of the SDK. The
+//! SDK derives the signing key for each request. Here, the key is cached together with the
 //! credentials from which it was derived.
 
 use std::{
@@ -15,9 +15,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
 
 pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// The maximum number of signing keys of the same credentials: one for each Region.
+/// The maximum number of cached signing keys for the same credentials. There is one for each
+/// Region.
 const MOST_KEYS: usize = 64;
-/// The characters of a path that are encoded again for the canonical request.
+/// The characters of a path that are encoded a second time for the canonical request.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
@@ -25,8 +26,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'~');
 
-/// The signing keys that were derived from credentials. As a property of these, they live exactly
-/// as long.
+/// The signing keys that were derived from credentials. They are a property of the credentials, so
+/// they are dropped together with them.
 #[derive(Clone, Default)]
 struct SigningKeys(Arc<Mutex<Vec<SigningKey>>>);
 
@@ -42,7 +43,7 @@ impl fmt::Debug for SigningKeys {
     }
 }
 
-/// Returns credentials that keep the signing keys that are derived from them.
+/// Returns the credentials with an empty cache for the signing keys that will be derived from them.
 pub(super) fn with_signing_keys(mut credentials: Credentials) -> Credentials {
     credentials.set_property(SigningKeys::default());
     credentials
@@ -58,7 +59,7 @@ impl SigningKeys {
             return Arc::clone(&known.key);
         }
         let key = Arc::new(scope.derive(secret, date));
-        // Keys of other days are not needed any more.
+        // Keys of other days are no longer needed.
         keys.retain(|known| known.date == date);
         if keys.len() >= MOST_KEYS {
             keys.remove(0);
@@ -72,7 +73,7 @@ impl SigningKeys {
     }
 }
 
-/// What a signature is valid for, in addition to its date.
+/// The Region and the service for which a signature is valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Scope {
     pub(super) region: String,
@@ -80,7 +81,7 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// Derives the signing key of a day.
+    /// Derives the signing key for a day.
     fn derive(&self, secret: &str, date: &str) -> hmac::Key {
         let key = |bytes: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, bytes);
         let first = key(format!("AWS4{secret}").as_bytes());
@@ -113,14 +114,14 @@ impl SignedHeaders {
     }
 }
 
-/// A request without a query.
+/// The parts of a request, without a query, that its signature covers.
 pub(super) struct Signable<'a> {
     pub(super) method: &'a str,
     /// The [`canonical_path`].
     pub(super) path: &'a str,
-    /// The host, with its port unless this is the scheme's default port.
+    /// The host. The port follows unless it is the scheme's default port.
     pub(super) host: &'a str,
-    /// The headers except `host`.
+    /// The headers, except for `host`.
     pub(super) headers: &'a HeaderMap,
     pub(super) signed: &'a SignedHeaders,
     /// The hash of the body in hexadecimal.
@@ -154,7 +155,7 @@ impl Signable<'_> {
         )
     }
 
-    /// Returns the canonical request.
+    /// Returns the canonical request, whose hash is signed.
     fn canonical(&self) -> Vec<u8> {
         let mut text = Vec::with_capacity(1024);
         for part in [self.method, "\n", self.path, "\n\n"] {
@@ -182,15 +183,15 @@ impl Signable<'_> {
     }
 }
 
-/// Returns the path of the canonical request for the path of a URI. `None` if SigV4 would normalize
-/// it, because it has an empty segment or one of dots.
+/// Returns the path of the canonical request for the path of a URL. `None` if SigV4 would normalize
+/// the path, because it has an empty segment or a segment of dots.
 pub(super) fn canonical_path(path: &str) -> Option<String> {
     let mut segments = path.strip_prefix('/')?.split('/');
     let is_normal = segments.all(|segment| !matches!(segment, "" | "." | ".."));
     is_normal.then(|| utf8_percent_encode(path, ENCODED).to_string())
 }
 
-/// Appends a value, without spaces at its ends and with single spaces between its words.
+/// Appends a value. Spaces at its ends are removed, and several spaces in a row become one.
 fn push_words(text: &mut Vec<u8>, value: &[u8]) {
     let words = value.split(|byte| *byte == b' ');
     for (index, word) in words.filter(|word| !word.is_empty()).enumerate() {
@@ -201,7 +202,7 @@ fn push_words(text: &mut Vec<u8>, value: &[u8]) {
     }
 }
 
-/// Returns a time as `x-amz-date` has it, such as `20260102T030405Z`.
+/// Returns a time in the format of `x-amz-date`, such as `20260102T030405Z`.
 pub(super) fn timestamp(time: SystemTime) -> String {
     let time = OffsetDateTime::from(time);
     let mut text = String::with_capacity(16);
@@ -243,7 +244,7 @@ mod tests {
 
     use super::*;
 
-    /// A request with its credentials.
+    /// A request, and the credentials that sign it.
     #[derive(Clone, Debug)]
     struct Case {
         prefix: String,
@@ -277,7 +278,7 @@ mod tests {
             headers
         }
 
-        /// Returns the header `authorization` by the SDK's signer.
+        /// Returns the `authorization` header that the SDK's signer computes.
         fn by_sdk(&self) -> String {
             let identity = Identity::from(self.credentials());
             let params = SigningParams::builder()
@@ -299,7 +300,8 @@ mod tests {
             authorization.unwrap().1.to_owned()
         }
 
-        /// Returns the same by this module. `None` if its path is not supported.
+        /// Returns the `authorization` header that this module computes. `None` if the path is not
+        /// supported.
         fn by_gateway(&self, credentials: &Credentials) -> Option<String> {
             let uri: Uri = self.uri().parse().unwrap();
             let time = timestamp(self.time);
@@ -351,7 +353,7 @@ mod tests {
             let expected = case.by_sdk();
             let credentials = case.credentials();
             let kept = with_signing_keys(credentials.clone());
-            // The second signature with kept keys does not derive the key.
+            // The second signature with cached keys does not derive the key.
             for credentials in [&credentials, &kept, &kept] {
                 if let Some(authorization) = case.by_gateway(credentials) {
                     prop_assert_eq!(&authorization, &expected);
