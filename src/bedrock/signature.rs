@@ -15,8 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
 
 pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// The maximum number of cached signing keys for the same credentials. There is one for each
-/// Region.
+/// The maximum number of cached signing keys for the same credentials. Each Region needs one.
 const MOST_KEYS: usize = 64;
 /// The characters of a path that are encoded a second time for the canonical request.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC

@@ -57,7 +57,7 @@ impl UnaryCall<'_> {
     /// `call` makes one attempt, and returns Bedrock's request ID and its answer.
     ///
     /// # Errors
-    /// Returns the last failure.
+    /// Returns the failure of the last attempt.
     pub(super) async fn first_answer<T, F>(
         &self,
         mut routes: Vec<&Arc<Route>>,

@@ -21,8 +21,8 @@ use crate::{
 /// How long the gateway caches that Bedrock refuses to count a model's tokens.
 const COUNT_REFUSED_FOR: Duration = Duration::from_secs(60 * 60);
 
-/// The identity of a route. Quotas, and therefore health, belong to an account, a Region and a
-/// model.
+/// The identity of a route. Quotas apply to an account, a Region and a model, so health is tracked
+/// for the same combination.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteKey {
     /// The name of the AWS account in the configuration. Empty for the account of the gateway's own

@@ -52,7 +52,7 @@ pub(super) enum Check {
 }
 
 impl ClientEnd {
-    /// The client's end of a call that begins.
+    /// Creates the state of the client's end for a new call.
     pub(super) fn new() -> Self {
         Self {
             observed: Observed::Waits,

@@ -247,25 +247,25 @@ fn decode(payload: &[u8]) -> Result<Bytes, String> {
 struct Marks {
     /// The type of the chunk, in Anthropic's format.
     r#type: Option<Value>,
-    /// Amazon Nova.
+    /// In Amazon Nova's format.
     #[serde(rename = "messageStart")]
     nova_start: Option<IgnoredAny>,
     #[serde(rename = "messageStop")]
     nova_stop: Option<IgnoredAny>,
-    /// Amazon Titan.
+    /// In Amazon Titan's format.
     #[serde(rename = "completionReason")]
     titan_stop: Option<IgnoredAny>,
     #[serde(rename = "inputTextTokenCount")]
     titan_count: Option<IgnoredAny>,
-    /// Meta.
+    /// In Meta's format.
     stop_reason: Option<IgnoredAny>,
     prompt_token_count: Option<IgnoredAny>,
     generation_token_count: Option<IgnoredAny>,
-    /// Several providers.
+    /// In the formats of several providers.
     usage: Option<IgnoredAny>,
     message: Option<IgnoredAny>,
     metadata: Option<IgnoredAny>,
-    /// Bedrock.
+    /// Added by Bedrock, in all formats.
     #[serde(rename = "amazon-bedrock-invocationMetrics")]
     metrics: Option<Value>,
 }

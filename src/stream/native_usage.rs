@@ -20,16 +20,16 @@ const MAX_PARSED: usize = 1 << 20;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Known {
-    /// Amazon Titan.
+    /// In Amazon Titan's format.
     #[serde(rename = "inputTextTokenCount")]
     titan_input: Option<i32>,
     results: Option<Vec<TitanResult>>,
     #[serde(rename = "totalOutputTextTokenCount")]
     titan_output: Option<i32>,
-    /// Meta.
+    /// In Meta's format.
     prompt_token_count: Option<i32>,
     generation_token_count: Option<i32>,
-    /// Anthropic, Amazon Nova, and models with OpenAI's format.
+    /// In the formats of Anthropic, Amazon Nova and OpenAI.
     usage: Option<KnownUsage>,
     /// The object that contains the usage in Anthropic's first chunk (`message`) and in Amazon
     /// Nova's last chunk (`metadata`).

@@ -51,7 +51,7 @@ pub(crate) trait Operation: Default + Send + 'static {
     /// Records an event that the client does not receive. Returns `None` if it cannot be decoded.
     fn count(&mut self, event: &BedrockEvent, report: &mut CallReport) -> Option<Counted>;
 
-    /// Returns whether the answer is complete. Then the call cannot fail any more.
+    /// Returns whether the answer is complete. If so, the call cannot fail any more.
     fn is_complete(&self) -> bool;
 
     /// Returns whether the last message has been added.

@@ -24,7 +24,7 @@ pub(super) struct WakeFilter {
 
 struct Line {
     rung: Arc<Rung>,
-    /// The state behind the waker that the sources use.
+    /// The waker that the sources use. It sets the flag in `rung`.
     waker: Waker,
 }
 

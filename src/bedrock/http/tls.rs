@@ -22,7 +22,7 @@ pub enum TlsError {
     ExtraCa {
         /// The path as configured.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Why the file cannot be used.
         why: String,
     },
     /// The file of `AWS_CA_BUNDLE` or of the profile's `ca_bundle` cannot be read, or contains no
@@ -31,7 +31,7 @@ pub enum TlsError {
     Bundle {
         /// The path as configured.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Why the file cannot be used.
         why: String,
     },
     /// The TLS library rejected its default settings.

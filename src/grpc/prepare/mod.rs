@@ -304,7 +304,7 @@ impl Preparation {
     }
 
     fn ready(self, question: Question, stop: &Stop) -> Result<Ready, Failure> {
-        // Errors of the request are reported first, because they may include the target.
+        // Errors of the request are reported first, because one of them may be about the target.
         question.valid.map_err(Failure::invalid_request)?;
         let target = question.resolved?;
         // An invalid timeout is an error: a caller that asks for one second must not get the
@@ -325,7 +325,7 @@ impl Preparation {
         };
         translate::history::repair(&mut input);
         let kind = ModelIdKind::of(target.model_id());
-        // The same body is sent to all routes.
+        // The same body is sent to all routes, so the least permissive model decides.
         let sampling = candidates.iter().map(|known| known.route.sampling()).max();
         let sampling = sampling.unwrap_or(Sampling::Neither);
         let accounts = &self.generation.accounts;

@@ -51,7 +51,7 @@ struct State {
     report: Vec<u8>,
 }
 
-/// Consecutive lines.
+/// A sequence of lines in one buffer.
 #[derive(Default)]
 struct Lines {
     bytes: Vec<u8>,

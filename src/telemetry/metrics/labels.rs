@@ -49,7 +49,7 @@ impl EncodeLabelSet for AccountLabel {
 /// The labels of an ended call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct CallLabels {
-    /// `Invoke` or `StreamInvoke`.
+    /// The name of the method, such as `StreamInvoke`.
     pub method: &'static str,
     /// The target.
     #[prometheus(flatten)]
@@ -66,7 +66,7 @@ pub struct CallLabels {
 /// The label of a call without a valid credential.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AuthenticationFailure {
-    /// What is wrong, such as `missing`, `unknown` or `expired`.
+    /// What is wrong with the credential, such as `missing`, `unknown` or `expired`.
     pub reason: &'static str,
 }
 

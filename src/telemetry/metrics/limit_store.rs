@@ -59,7 +59,7 @@ pub struct LimitStore {
     /// Reservations of replicas whose lease expired. They are charged at the reserved amount, which
     /// is an estimate.
     pub lapsed: Counter,
-    /// Settlements that corrected such an estimate.
+    /// Settlements that replaced such an estimate by the actual usage.
     pub corrected: Counter,
     /// 1 if a full limit store evicts keys without a TTL, so that counts can be lost.
     pub evicts: Gauge,

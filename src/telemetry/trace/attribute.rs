@@ -1,10 +1,10 @@
 //! Lists the names of span attributes.
 //!
-//! Sources: the semantic conventions 1.44 (`rpc`, `error`, `server`, `cloud`, `aws`,
-//! `enduser`), and those for
-//! generative AI in a separate repository (open-telemetry/semantic-conventions-genai:
-//! `gen_ai.client.inference` and AWS Bedrock, status Development, as of November 2026). The
-//! constants of the crate `opentelemetry-semantic-conventions` are deprecated for the latter.
+//! Sources: the semantic conventions 1.44 (`rpc`, `error`, `server`, `cloud`, `aws`, `enduser`),
+//! and the conventions for generative AI. The latter are in a separate repository
+//! (open-telemetry/semantic-conventions-genai: `gen_ai.client.inference` and AWS Bedrock, status
+//! Development, as of November 2026). The crate `opentelemetry-semantic-conventions` has deprecated
+//! its constants for generative AI, so they are not used here.
 
 // Attributes of a call. Its span is that of an RPC server.
 pub(super) const RPC_SYSTEM_NAME: &str = "rpc.system.name";

@@ -43,7 +43,7 @@ pub struct UsageRecord {
     /// The AWS account of the last attempt's route. Empty for the gateway's own identity.
     #[serde(serialize_with = "shared")]
     pub account: Arc<str>,
-    /// The number of attempts at Bedrock.
+    /// The number of attempts to call Bedrock.
     pub attempts: usize,
     /// The gRPC code, such as `OK`.
     pub code: String,

@@ -1,4 +1,4 @@
-//! Tables for cache points and their time to live.
+//! Contains the tables for cache points and their time to live.
 
 use crate::{
     pb,

@@ -1,4 +1,4 @@
-//! Tables for citations and search results.
+//! Contains the tables for citations and search results.
 
 use crate::translate::table::{
     codec::{List, Optional, Required, RequiredList},

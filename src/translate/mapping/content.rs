@@ -1,4 +1,4 @@
-//! Tables for messages, their content blocks, the system prompt and reasoning.
+//! Contains the tables for messages, their content blocks, the system prompt and reasoning.
 
 use crate::{
     pb,

@@ -1,4 +1,4 @@
-//! Tables for the Converse request and its parameters.
+//! Contains the tables for the Converse request and its parameters.
 
 use crate::{
     pb,

@@ -1,4 +1,4 @@
-//! Tables for the events and deltas of streams.
+//! Contains the tables for the events and deltas of streams.
 
 use crate::{
     pb,

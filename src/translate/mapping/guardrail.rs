@@ -1,4 +1,5 @@
-//! Tables for guardrails: their configuration, the content that they assess, and their findings.
+//! Contains the tables for guardrails: their configuration, the content that they assess, and their
+//! findings.
 
 use crate::{
     pb,

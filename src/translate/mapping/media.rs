@@ -1,4 +1,4 @@
-//! Tables for images, documents, video and audio.
+//! Contains the tables for images, documents, video and audio.
 
 use crate::{
     pb,

@@ -1,4 +1,4 @@
-//! Tables for stop reasons, usage, metrics and traces.
+//! Contains the tables for stop reasons, usage, metrics and traces.
 
 use crate::{
     pb,

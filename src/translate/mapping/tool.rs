@@ -1,4 +1,4 @@
-//! Tables for tools, tool uses and tool results.
+//! Contains the tables for tools, tool uses and tool results.
 
 use crate::{
     pb,
