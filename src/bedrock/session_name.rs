@@ -9,9 +9,9 @@ use crate::aws::role::{MOST_NAME_CHARS, is_allowed_in_names, is_session_name};
 /// The number of hexadecimal digits that distinguish names which are equal after their conversion.
 const HASH_DIGITS: usize = 12;
 
-/// Returns the name of a caller's session. If AWS does not allow the caller's name, it is the
-/// allowed part of that name and a hash of the whole name, so that different callers have different
-/// sessions.
+/// Returns the name of a caller's session. If AWS does not allow the caller's name, disallowed
+/// characters are replaced and a hash of the whole name is added. So different callers have
+/// different sessions.
 pub(super) fn of(caller: &str) -> String {
     if is_session_name(caller) {
         return caller.to_owned();

@@ -28,8 +28,8 @@ impl RouteMetrics {
         Self::of_current(move || Some(router.clone()))
     }
 
-    /// Creates a collector that reports, at each scrape, the routes of the router that is current
-    /// then. Without a router, it reports nothing.
+    /// Creates a collector that reports the routes of the current router at each scrape. Without a
+    /// current router, it reports nothing.
     pub fn of_current(router: impl Fn() -> Option<Router> + Send + Sync + 'static) -> Self {
         Self(Box::new(router))
     }

@@ -5,9 +5,9 @@
 //!    └──────────────────────────┴──failure, alarm, cut──> Ended (one error status)
 //! ```
 //!
-//! An answer is complete at `messageStop`. From then on, the call only waits for `metadata`, and it
-//! cannot fail any more: further events, silence, the deadline or a drain do not change its
-//! outcome. The outcome thus depends on Bedrock's bytes, not on how the network splits them into
+//! An answer is complete at `messageStop`. From then on, the call only waits for `metadata` and
+//! cannot fail any more. Further events, silence, the deadline or a drain do not change its
+//! outcome. So the outcome depends on Bedrock's bytes, not on how the network splits them into
 //! packets.
 
 use std::{

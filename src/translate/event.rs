@@ -32,7 +32,7 @@ pub fn from_bedrock(event_type: &str, payload: &[u8]) -> Result<pb::StreamInvoke
 
 /// Translates the events of one stream, in order, as [`from_bedrock`] does.
 ///
-/// If Bedrock split a character between two deltas of a block, the reader joins the two parts: it
+/// If Bedrock split a character between two deltas of a block, the reader joins the two parts. It
 /// holds back the first surrogate until the second one arrives or the block ends.
 #[derive(Debug, Default)]
 pub struct Reader {

@@ -58,9 +58,9 @@ impl ProxyRules {
     }
 }
 
-/// Returns whether a host is this machine, or a service that is meant for this machine only: the
-/// instance metadata service, and the credential endpoints of ECS and EKS Pod Identity. These
-/// services identify the client by its address. Through a proxy, they would return the proxy's
+/// Returns whether a host is this machine, or a service that is meant for this machine only. These
+/// are the instance metadata service, and the credential endpoints of ECS and EKS Pod Identity.
+/// They identify the client by its address. Through a proxy, they would return the proxy's
 /// credentials.
 fn is_of_this_machine(host: &str) -> bool {
     let name = host.trim_end_matches('.').to_ascii_lowercase();

@@ -22,7 +22,7 @@ pub(super) struct Settings {
     version: u64,
 }
 
-/// The current settings. All workers share them. Cheap to clone. All clones share them, too.
+/// The current settings, which all workers share. Cheap to clone. All clones share the settings.
 #[derive(Clone)]
 pub(in crate::bedrock) struct CurrentSettings(Arc<ArcSwap<Settings>>);
 

@@ -1,5 +1,5 @@
-//! Defines the context of a call: the generation of the configuration, and the data that is read
-//! from the headers (time of arrival, request ID, timeout, trace and caller).
+//! Defines the context of a call. It has the generation of the configuration, and the data that is
+//! read from the headers: request ID, timeout, trace and caller.
 
 mod grpc_timeout;
 mod request_id;

@@ -128,8 +128,8 @@ fn a_joined_stream_has_the_same_content_and_end() {
     assert!(fewer > 50, "only {fewer} streams had joined deltas");
 }
 
-/// Checks that the first delta is not delayed, that later deltas are sent 50 ms after the previous
-/// message, and that the end of the block sends the remaining ones.
+/// Checks that the first delta is not delayed, and that later deltas are sent 50 ms after the
+/// previous message. The end of the block must send the remaining deltas.
 #[test]
 fn deltas_are_sent_in_the_interval() {
     let stream = texts(&["1", "2", "3", "4", "5", "6", "7", "8"]);

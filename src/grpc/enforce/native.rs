@@ -1,6 +1,6 @@
-//! Enforces the same rules in bodies in the model's own format. They apply to S3 locations anywhere
-//! in the body, guardrail tags, service tiers and, if the format has it, the maximum number of
-//! output tokens.
+//! Enforces the rules for fields in bodies in the model's own format, too. They apply to S3
+//! locations anywhere in the body, guardrail tags and service tiers. If the format has it, they
+//! also apply to the maximum number of output tokens.
 //!
 //! If a setting would have to be applied to a body, but the gateway cannot parse the body or does
 //! not support its format, the body is refused.

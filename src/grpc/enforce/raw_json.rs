@@ -1,5 +1,5 @@
-//! Enforces the same rules in JSON that callers write: raw members, which can be anywhere in the
-//! body, and native fields of the model, which can have the same meaning as fields of Bedrock.
+//! Enforces the rules for fields in JSON that callers write, too. Raw members can be anywhere in
+//! the body. Native fields of the model can have the same meaning as fields of Bedrock.
 
 use super::{Enforced, guardrail, s3, tier, tokens};
 use crate::{

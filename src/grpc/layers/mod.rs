@@ -38,8 +38,8 @@ pub fn stack(
     cut: CancellationToken,
 ) -> Stack {
     let service = ServiceBuilder::new()
-        // This layer is first, so that the time limits of a call begin when it arrives, every
-        // response has the request ID, and all layers use the same generation of the configuration.
+        // This layer is first. So the time limits of a call begin when it arrives, every response
+        // has the request ID, and all layers use the same generation of the configuration.
         .layer(context::ContextLayer { generations })
         // Browsers send preflight requests before they make calls. These requests must not reach
         // gRPC.

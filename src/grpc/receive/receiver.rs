@@ -38,8 +38,8 @@ impl Receiver<'_> {
     /// Waits for the message and for the end of the request.
     ///
     /// # Errors
-    /// Fails if the client is too slow or violates the protocol, if the message is too large, if
-    /// there is not enough memory, or if the slot was given to another client.
+    /// Fails if the client is too slow or violates the protocol, or if the message is too large.
+    /// Also fails if there is not enough memory, or if the slot was given to another client.
     pub(crate) async fn receive(
         &self,
         headers: &HeaderMap,

@@ -315,9 +315,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     /// Checks for any policy, outcomes and times that the number of attempts stays within the
-    /// policy, and that there is no attempt after an answer began, after the deadline, or after an
-    /// error that a retry cannot fix. Also checks that no attempt uses a route outside the fence or
-    /// of another target.
+    /// policy. There must be no attempt after an answer began, after the deadline, or after an
+    /// error that a retry cannot fix. No attempt may use a route outside the fence or of another
+    /// target.
     #[test]
     fn no_attempt_breaks_a_rule(
         (own, other) in (routes(), routes()),

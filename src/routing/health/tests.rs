@@ -217,8 +217,8 @@ impl Quota {
     }
 }
 
-/// Checks, for quotas of several sizes and kinds and more calls than they allow, that the cooldown
-/// reaches a length at which few calls are throttled and almost all of the quota is used.
+/// Checks the cooldown with quotas of several sizes and kinds, and with more calls than they allow.
+/// It must reach a length at which few calls are throttled and almost all of the quota is used.
 #[tokio::test(start_paused = true)]
 async fn cool_downs_find_the_length_that_a_quota_needs() {
     for slides in [false, true] {

@@ -1,8 +1,8 @@
 //! Detects that files may have changed.
 //!
-//! The folders of the files are watched, because a file is often replaced as a whole: when an
-//! editor renames another file, or when the symbolic link `..data` of a mounted ConfigMap changes.
-//! A watch can miss changes, such as those below a bind mount, so the files are also read at
+//! The folders of the files are watched, because a file is often replaced as a whole. For example,
+//! an editor renames a new file, or the symbolic link `..data` of a mounted ConfigMap changes. A
+//! watch can miss changes, such as those below a bind mount, so the files are also read at
 //! intervals.
 
 use std::{

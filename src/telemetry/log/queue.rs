@@ -182,8 +182,8 @@ impl Queue {
         }
     }
 
-    /// Waits for lines and takes all of them. The lines that were taken before count as written
-    /// then.
+    /// Waits for lines and takes all of them. Calling it means that all lines that were taken
+    /// before have been written.
     fn take(&self, lines: &mut Lines) {
         let mut state = self.lock();
         state.is_writing = false;

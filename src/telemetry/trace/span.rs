@@ -207,7 +207,7 @@ impl AttemptSpan<'_> {
         let is_chat = self.operation == Operation::Chat;
         let is_stream = is_chat || self.operation == Operation::StreamInvokeModel;
         if is_stream {
-            // `Invoke` also calls ConverseStream, so its requests stream, too.
+            // `Invoke` also calls ConverseStream, so its requests also stream.
             attributes.push(KeyValue::new(attribute::GEN_AI_REQUEST_STREAM, true));
         }
         if !self.account.is_empty() {

@@ -23,8 +23,8 @@ impl Writer {
         }
     }
 
-    /// Returns the same writer, which stops writing long values after `stop` is set. The output
-    /// must not be used then.
+    /// Returns the same writer, which stops writing long values after `stop` is set. If `stop` is
+    /// set, the output must not be used.
     pub(crate) fn until(self, stop: Stop) -> Self {
         Self { stop, ..self }
     }
