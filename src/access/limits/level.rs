@@ -1,34 +1,10 @@
 //! The arithmetic of one count. It uses only integers, so that all stores compute the same results.
 //!
-//!
-//! window
-//!
-//! what is counted
-//!
-//! when it becomes available again
-//!
+//! | window | what is counted | when it becomes available again |
 //! |---|---|---|
-//!
-//! open
-//!
-//! open calls
-//!
-//! when a call ends
-//!
-//!
-//! minute
-//!
-//! the used amount minus what has been refilled, times 60,000
-//!
-//! continuously: `limit` per millisecond
-//!
-//!
-//! day, month
-//!
-//! the amount used in the current period
-//!
-//! when the next period begins
-//!
+//! | open | open calls | when a call ends |
+//! | minute | the used amount that is not refilled yet, times 60,000 | `limit` per millisecond |
+//! | day, month | the amount used in the current period | when the next period begins |
 
 use super::kind::{Limit, Window};
 
