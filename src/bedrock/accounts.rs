@@ -51,8 +51,8 @@ struct Account {
 }
 
 impl Accounts {
-    /// Creates an empty set of accounts. `config` is that of the gateway's own identity, which
-    /// assumes the roles.
+    /// Creates an empty set of accounts. `config` is the configuration of the gateway's own
+    /// identity, which assumes the roles of accounts.
     pub(super) fn none(config: SdkConfig, own: Option<Identity>) -> Self {
         Self(Arc::new(Inner {
             by_name: HashMap::new(),

@@ -164,7 +164,7 @@ fn endpoint(uri: &Uri) -> Option<Endpoint> {
 /// the body of a successful response.
 #[derive(Debug)]
 pub(super) struct Hooks {
-    /// Set by the first call of the client.
+    /// The endpoint that the client calls. The first call sets it.
     endpoint: Arc<OnceLock<Endpoint>>,
     skew: Arc<ClockSkew>,
 }

@@ -203,7 +203,7 @@ impl Bedrock {
         let request_id = output.as_ref().ok().and_then(RequestId::request_id);
         let request_id = request_id.unwrap_or_default().to_owned();
         let (status, content_type) = (response.status, response.content_type.as_str());
-        // A proxy or load balancer in Bedrock's place.
+        // A proxy or load balancer answered instead of Bedrock.
         if status != 200 || content_type.is_empty() || is_html(content_type) {
             return Err(failure::not_an_answer(status, content_type, &request_id));
         }

@@ -1,5 +1,5 @@
-//! Tests streams whose deltas are joined: only the number of messages and the times of deltas
-//! differ.
+//! Tests streams whose deltas are joined. Without joining, only the number of messages and the
+//! times of deltas may differ.
 
 use std::time::Duration;
 

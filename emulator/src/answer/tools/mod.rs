@@ -14,8 +14,8 @@ use super::{
     text::{excerpt, words},
 };
 
-/// The minimum match between a tool and the prompt, if the request does not force a call. A match
-/// is one word of the tool's name, or two words of its description.
+/// The minimum match between a tool and the prompt, if the request does not force a call. It is
+/// reached by one word of the tool's name, or by two words of its description.
 const RELATED: usize = 2;
 /// The maximum number of tool uses in an answer.
 const MOST_CALLS: usize = 8;
