@@ -24,7 +24,7 @@ pub(crate) struct Converse {
     events: translate::event::Reader,
     grammar: Grammar,
     outbox: Outbox,
-    /// The origin of the answer, until `message_start` is added with it.
+    /// The origin of the answer, until it is moved into `message_start`.
     origin: Option<Origin>,
 }
 

@@ -16,7 +16,7 @@ use crate::{bounds::Stop, error::Violation, pb};
 
 /// Returns the exact body that is sent to Bedrock.
 ///
-/// Equal inputs have equal bytes. Members have a fixed order. It begins with the members that
+/// Equal inputs result in equal bodies. Members have a fixed order. It begins with the members that
 /// prompt caches compare: `toolConfig`, `system`, `messages`. Maps are sorted by key, JSON text is
 /// kept byte for byte, and numbers have their shortest form. Raw members are inserted last, in
 /// order.

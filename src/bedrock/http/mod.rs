@@ -123,7 +123,7 @@ impl Http {
         }
     }
 
-    /// Limits successful answers to this number of bytes. Not for streams.
+    /// Limits successful answers to this number of bytes. Must not be used for streams.
     #[must_use]
     pub(super) fn for_whole_answers(mut self, most: usize) -> Self {
         self.longest_answer = Some(most);

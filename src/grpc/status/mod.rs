@@ -19,8 +19,8 @@ use crate::{
 
 /// The domain in ErrorInfo.
 const DOMAIN: &str = "bedrock-grpc";
-/// The maximum size of the encoded details, in bytes. Clients and proxies limit headers to 8 KiB,
-/// which contain the details in base64. Beyond that limit, grpcio replaces the whole status.
+/// The maximum size of the encoded details, in bytes. A header contains the details in base64, and
+/// clients and proxies limit headers to 8 KiB. Beyond that limit, grpcio replaces the whole status.
 const MAX_DETAILS_BYTES: usize = 4 << 10;
 /// The maximum length of a status message, in bytes. The message is percent-encoded in the same
 /// headers.

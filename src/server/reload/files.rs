@@ -10,7 +10,7 @@ use crate::{
     server::contents::Contents,
 };
 
-/// How long a file must not have changed. Before that, it may still be incomplete.
+/// A file that changed more recently than this may still be incomplete.
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// How long files may keep changing before the gateway logs a warning that it is not using the

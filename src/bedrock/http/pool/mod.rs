@@ -147,7 +147,7 @@ impl PoolHandle for Pool {
             // The unwanted leases are dropped later, because dropping a lease locks the pool.
             unwanted.extend(sender.send(Ok(lease)).err());
         }
-        // A stream may outlive its runtime. No call is waiting then.
+        // Without a runtime, this is a stream that has outlived its runtime, so no call is waiting.
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
