@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{lingering::Lingering, proxy_protocol, rewind::Rewind, unread::Unread};
+use super::{floods::Floods, lingering::Lingering, proxy_protocol, rewind::Rewind, unread::Unread};
 use crate::{
     access::{ClientCertificate, Peer},
     bounds::{Leaving, Share, ShareOwner},
@@ -64,6 +64,7 @@ where
 pub(super) struct Server {
     stack: Stack,
     generations: Generations,
+    floods: Floods,
 }
 
 /// The settings of a connection. They are taken from the configuration that is current when the
@@ -108,8 +109,18 @@ impl Settings {
 }
 
 impl Server {
-    pub(super) fn new(stack: Stack, generations: Generations) -> Self {
-        Self { stack, generations }
+    pub(super) fn new(stack: Stack, generations: Generations, floods: Floods) -> Self {
+        Self {
+            stack,
+            generations,
+            floods,
+        }
+    }
+
+    /// Reports why the connection of this peer ended.
+    pub(super) fn ended(&self, peer: SocketAddr, error: &(dyn std::error::Error + 'static)) {
+        tracing::debug!(%error, %peer, "a connection ended");
+        self.floods.ended(peer, error);
     }
 
     /// Serves a connection until it ends. After

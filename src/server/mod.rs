@@ -9,11 +9,13 @@
 //! (docs/adr/0003-one-runtime-per-worker.md).
 
 mod access;
+mod allocator;
 mod budget_metrics;
 mod connection;
 mod contents;
 mod discovery;
 mod drain;
+mod floods;
 mod hosts;
 mod limits_store;
 mod lingering;
@@ -43,6 +45,7 @@ pub use self::{
 };
 use self::{
     drain::drain,
+    floods::Floods,
     hosts::HostCheck,
     limits_store::OpenLimitsStore,
     reload::{Builder, Built, Files, Reloader, shown},
@@ -122,6 +125,7 @@ pub async fn run_with(
     listeners: Listeners,
     stop: Stop,
 ) -> io::Result<()> {
+    allocator::return_large_buffers();
     let mut health = Health::serving().await;
     let text = reload.as_ref().map_or("", |reload| &reload.file.text);
     let hash = key::hex_sha256(text);
@@ -167,6 +171,7 @@ pub async fn run_with(
     let totals = Totals::of(&first, &metrics);
     let generations = Generations::new(first);
     current.get_or_init(|| generations.clone());
+    let floods = Floods::new(&metrics);
     let threads = (config.server.workers / 2).clamp(1, MAX_MESSAGE_THREADS);
     let medium_messages = WorkQueue::start("medium", threads, MAX_WAITING_MESSAGES)?;
     let large_messages = WorkQueue::start("large", threads, MAX_WAITING_MESSAGES)?;
@@ -179,7 +184,7 @@ pub async fn run_with(
             let (config, sdk, generations) = (config.clone(), sdk.clone(), generations.clone());
             let (metrics, health, cut) = (Arc::clone(&metrics), health.clone(), cut.clone());
             let (totals, budget) = (totals.clone(), budget.clone());
-            let (gate, records) = (gate.clone(), records.clone());
+            let (gate, records, floods) = (gate.clone(), records.clone(), floods.clone());
             let (medium_messages, large_messages) =
                 (medium_messages.clone(), large_messages.clone());
             Worker::start(index, metrics.open_connections.clone(), move || {
@@ -206,7 +211,7 @@ pub async fn run_with(
                     Hosts::Any => stack,
                     hosts => Stack::new(HostCheck::before(stack, hosts)),
                 };
-                Ok(connection::Server::new(stack, generations))
+                Ok(connection::Server::new(stack, generations, floods))
             })
         })
         .collect::<io::Result<Vec<_>>>()?;

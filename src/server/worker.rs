@@ -181,7 +181,7 @@ async fn serve(
         ended.spawn(async move {
             let _open = open;
             if let Err(error) = server.serve(stream, peer, &place, go_away).await {
-                tracing::debug!(%error, %peer, "a connection ended");
+                server.ended(peer, &*error);
             }
         });
     }

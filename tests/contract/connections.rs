@@ -246,6 +246,8 @@ async fn rapid_resets_close_their_connection_and_no_other() {
     if let Some(last) = flooded.errors.last() {
         assert_eq!(*last, ENHANCE_YOUR_CALM);
     }
+    let closed = r#"bedrock_grpc_limited_total{what="frames"}"#;
+    crate::support::metric_becomes(&gateway, closed, 1.0).await;
 
     assert_eq!(
         other

@@ -20,7 +20,7 @@ const BOUND: usize = 32 << 20;
 /// Floods a gateway, which must serve other clients meanwhile, and must not grow.
 async fn survives(first: &[u8], flood: &[u8], times: usize) -> Flooded {
     let mut upstream = Upstream::start().await;
-    let gateway = Child::serve(&upstream.endpoint_url(), "").await;
+    let mut gateway = Child::serve(&upstream.endpoint_url(), "").await;
     let mut other = Client::connect(gateway.address).await;
     let mut open = other.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
     let mut exchange = upstream.exchange().await;
@@ -41,6 +41,10 @@ async fn survives(first: &[u8], flood: &[u8], times: usize) -> Flooded {
     exchange.finish().await;
     assert_eq!(open.status().await.status.code(), Code::Ok);
     println!("{flooded:?}");
+    if flooded.errors.contains(&ENHANCE_YOUR_CALM) {
+        let line = gateway.logged("it sent too many HTTP/2 frames").await;
+        assert!(line.contains("127.0.0.1"), "{line}");
+    }
     flooded
 }
 
