@@ -8,7 +8,7 @@ use std::{
 use aws_sdk_bedrockruntime::Client;
 
 use super::{
-    ControlPlane, Sdk, SessionOwner,
+    ControlPlane, FrameMemory, Sdk, SessionOwner,
     clock_skew::ClockSkew,
     exchange::{Endpoint, Hooks},
     failure,
@@ -32,6 +32,8 @@ pub struct Bedrock {
     sdk: Sdk,
     trace: Option<TraceContext>,
     account: Option<Account>,
+    /// The memory budget of large frames. `None`: there is no limit.
+    memory: Option<Arc<dyn FrameMemory>>,
 }
 
 struct Shared {
@@ -81,6 +83,7 @@ impl Bedrock {
             sdk: sdk.clone(),
             trace: None,
             account: None,
+            memory: None,
         }
     }
 
@@ -92,6 +95,7 @@ impl Bedrock {
             sdk: sdk.clone(),
             trace: None,
             account: None,
+            memory: None,
         }
     }
 
@@ -122,6 +126,13 @@ impl Bedrock {
         self.sdk.accounts().owner(name, options)
     }
 
+    /// Returns the same client for a call whose large frames take memory from this budget.
+    #[must_use]
+    pub fn within(mut self, memory: Arc<dyn FrameMemory>) -> Self {
+        self.memory = Some(memory);
+        self
+    }
+
     /// Returns the same client for calls within a span. The span's context is sent to Bedrock.
     #[must_use]
     pub fn in_trace(&self, span: TraceContext) -> Self {
@@ -130,6 +141,7 @@ impl Bedrock {
             sdk: self.sdk.clone(),
             trace: Some(span),
             account: self.account.clone(),
+            memory: self.memory.clone(),
         }
     }
 
@@ -172,6 +184,11 @@ impl Bedrock {
     /// Returns the HTTP client. All clients of the worker share its connections.
     pub(super) fn http(&self) -> &Http {
         &self.shared.http
+    }
+
+    /// Returns the memory budget of large frames.
+    pub(super) fn frame_memory(&self) -> Option<Arc<dyn FrameMemory>> {
+        self.memory.clone()
     }
 
     fn clients(&self) -> MutexGuard<'_, Clients> {

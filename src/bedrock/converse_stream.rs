@@ -1,6 +1,6 @@
 //! Calls ConverseStream, and returns when the response headers have arrived.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use aws_sdk_bedrockruntime::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -9,7 +9,7 @@ use http::HeaderValue;
 use http_body_util::BodyExt as _;
 
 use super::{
-    Bedrock, BedrockEvents, RequestBody,
+    Bedrock, BedrockEvents, FrameMemory, RequestBody,
     client::Regional,
     exchange::{Exchange, Response},
     failure,
@@ -65,7 +65,8 @@ impl Bedrock {
         // that contains it.
         if let Some(mut response) = Box::pin(self.repeat(&regional, model_id, &body)).await? {
             let request_id = response.request_id().unwrap_or_default().to_owned();
-            return stream_of(Some(Response::take(&mut response, false)), &request_id);
+            let response = Response::take(&mut response, false);
+            return stream_of(Some(response), &request_id, self.frame_memory());
         }
         let call = regional.client.converse_stream().model_id(model_id);
         let exchange = Exchange::with_request(body.clone(), self.trace());
@@ -77,7 +78,8 @@ impl Bedrock {
             regional.templates.insert(model_id, template);
         }
         let output = output.map_err(failure::of_call)?;
-        stream_of(extracted.response, output.request_id().unwrap_or_default())
+        let request_id = output.request_id().unwrap_or_default();
+        stream_of(extracted.response, request_id, self.frame_memory())
     }
 
     /// Repeats an earlier request of the SDK with another body, and returns the successful
@@ -118,7 +120,7 @@ impl Bedrock {
     }
 }
 
-/// Returns the events of a successful response.
+/// Returns the events of a successful response. Large ones take memory from the budget.
 ///
 /// # Errors
 ///
@@ -126,12 +128,13 @@ impl Bedrock {
 pub(super) fn stream_of(
     response: Option<Response>,
     request_id: &str,
+    memory: Option<Arc<dyn FrameMemory>>,
 ) -> Result<StreamResponse, Failure> {
     match response {
         Some(response) if may_be_a_stream(&response) => Ok(StreamResponse {
             request_id: request_id.to_owned(),
             is_declared: response.content_type == EVENT_STREAM,
-            frames: BedrockEvents::new(response.body, request_id.to_owned()),
+            frames: BedrockEvents::new(response.body, request_id.to_owned(), memory),
         }),
         Some(Response {
             status,

@@ -5,6 +5,7 @@ use std::{
     fmt,
     future::poll_fn,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -16,6 +17,7 @@ use tokio::task::coop::poll_proceed;
 use super::{
     failure,
     frame::{Frame, FrameDecoder},
+    frame_memory::{COPIES, FrameMemory, FrameRoom, LARGE_FRAME, Reservation},
 };
 use crate::error::Failure;
 
@@ -36,16 +38,43 @@ pub struct BedrockEvents {
     decoder: FrameDecoder,
     request_id: String,
     ended: bool,
+    /// The memory budget of large frames. `None`: there is no limit.
+    memory: Option<Arc<dyn FrameMemory>>,
+    room: Room,
+}
+
+/// The memory of a large frame.
+enum Room {
+    /// No frame needs any.
+    Unneeded,
+    /// The next frame waits for it. No more bytes are read meanwhile.
+    Awaited(Reservation),
+    /// The next frame has it.
+    Next(FrameRoom),
+    /// The last event has it. It is held until the next event is requested: the last one was
+    /// encoded for the client then.
+    Last(#[expect(dead_code, reason = "held until it is dropped")] FrameRoom),
 }
 
 impl BedrockEvents {
-    pub(super) fn new(body: SdkBody, request_id: String) -> Self {
+    pub(super) fn new(
+        body: SdkBody,
+        request_id: String,
+        memory: Option<Arc<dyn FrameMemory>>,
+    ) -> Self {
         Self {
             body,
             decoder: FrameDecoder::default(),
             request_id,
             ended: false,
+            memory,
+            room: Room::Unneeded,
         }
+    }
+
+    /// Returns whether the next event waits for memory of the gateway, and not for Bedrock.
+    pub fn waits_for_memory(&self) -> bool {
+        matches!(self.room, Room::Awaited(_))
     }
 
     /// Polls for the next event. Returns `None` if the stream ended after a complete frame. The
@@ -57,6 +86,9 @@ impl BedrockEvents {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<BedrockEvent, Failure>>> {
+        if matches!(self.room, Room::Last(_)) {
+            self.room = Room::Unneeded;
+        }
         if self.ended {
             return Poll::Ready(None);
         }
@@ -80,12 +112,22 @@ impl BedrockEvents {
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<BedrockEvent>, Failure>> {
         loop {
-            match self.decoder.decode() {
-                Ok(Some(message)) => return Poll::Ready(self.event(message).map(Some)),
-                Ok(None) => {}
-                Err(corrupt) => {
-                    return Poll::Ready(Err(failure::of_corruption(&corrupt, &self.request_id)));
+            let declared = self.decoder.declared();
+            let declared =
+                declared.map_err(|corrupt| failure::of_corruption(&corrupt, &self.request_id))?;
+            if let Some(size) = declared
+                && size > LARGE_FRAME
+            {
+                ready!(self.poll_room(size, cx))?;
+            }
+            let decoded = self.decoder.decode();
+            let decoded =
+                decoded.map_err(|corrupt| failure::of_corruption(&corrupt, &self.request_id))?;
+            if let Some(message) = decoded {
+                if let Room::Next(room) = std::mem::replace(&mut self.room, Room::Unneeded) {
+                    self.room = Room::Last(room);
                 }
+                return Poll::Ready(self.event(message).map(Some));
             }
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => {
@@ -105,6 +147,20 @@ impl BedrockEvents {
                 }
             }
         }
+    }
+
+    /// Reserves memory for a frame of this size, before its bytes are read.
+    fn poll_room(&mut self, size: usize, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let Some(memory) = &self.memory else {
+            return Poll::Ready(Ok(()));
+        };
+        if matches!(self.room, Room::Unneeded) {
+            self.room = Room::Awaited(memory.reserve(COPIES * size));
+        }
+        if let Room::Awaited(reservation) = &mut self.room {
+            self.room = Room::Next(ready!(reservation.as_mut().poll(cx))?);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn event(&self, message: Frame) -> Result<BedrockEvent, Failure> {

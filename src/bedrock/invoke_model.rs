@@ -253,7 +253,11 @@ impl Bedrock {
         let (output, extracted) = exchange.run(Box::pin(call.send())).await;
         let output = output.map_err(failure::of_call)?;
         let head = head!(output, output.content_type().to_owned());
-        let stream = stream_of(extracted.response, output.request_id().unwrap_or_default())?;
+        let stream = stream_of(
+            extracted.response,
+            output.request_id().unwrap_or_default(),
+            self.frame_memory(),
+        )?;
         Ok((stream, head))
     }
 }

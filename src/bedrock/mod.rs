@@ -25,6 +25,7 @@
 //! | `control` | reads inference profiles from Bedrock's control plane |
 //! | `events` | decodes a response body into events |
 //! | `frame` | decodes the AWS event-stream encoding |
+//! | `frame_memory` | the memory budget of large frames, which the caller provides |
 //! | `failure` | converts Bedrock's errors and connection errors into failures |
 //! | `http` | the HTTP client of the SDK, with its connection pool |
 
@@ -40,6 +41,7 @@ mod events;
 mod exchange;
 mod failure;
 mod frame;
+mod frame_memory;
 mod http;
 mod invoke_model;
 mod open;
@@ -60,6 +62,7 @@ pub use events::{BedrockEvent, BedrockEvents};
 pub use exchange::Endpoint;
 #[cfg(any(test, fuzzing))]
 pub(crate) use frame::{CorruptFrame, Frame, FrameDecoder};
+pub use frame_memory::{FrameMemory, FrameRoom, Reservation};
 #[cfg(test)]
 pub(crate) use http::memory;
 pub use http::{TlsError, Trust};

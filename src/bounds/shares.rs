@@ -14,7 +14,10 @@ use std::{
 };
 
 use prometheus_client::metrics::counter::Counter;
-use tokio::time::Instant;
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::owner::ShareOwner;
@@ -22,6 +25,8 @@ use super::owner::ShareOwner;
 /// How long a peer counts as waiting after it was refused. Its retry delay is one second, so a peer
 /// that retries keeps waiting.
 const WAITS_FOR: Duration = Duration::from_secs(5);
+/// The maximum time between two attempts of a call that waits for units.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The maximum number of waiting peers. If there are more, the oldest one is removed.
 const MAX_WAITING: usize = 64;
 /// The minimum time between two log lines about refusals of the same kind.
@@ -35,6 +40,8 @@ pub struct Shares(Arc<Inner>);
 struct Inner {
     what: &'static str,
     refused: Counter,
+    /// Tells waiting calls that units have become free.
+    freed: Notify,
     state: Mutex<State>,
 }
 
@@ -90,6 +97,7 @@ impl Shares {
         Self(Arc::new(Inner {
             what,
             refused,
+            freed: Notify::new(),
             state: Mutex::new(State {
                 total,
                 ..State::default()
@@ -106,6 +114,7 @@ impl Shares {
     /// get no more until enough units have been given back.
     pub fn set_total(&self, total: usize) {
         self.state().total = total;
+        self.0.freed.notify_waiters();
     }
 
     /// Returns the number of units in use.
@@ -133,26 +142,64 @@ impl Shares {
         units: usize,
         begun_with: usize,
     ) -> Result<Share, Limited> {
-        let taken_back = CancellationToken::new();
         let mut state = self.state();
         let begun_with = begun_with.max(state.total);
         self.claim(&mut state, begun_with, peer, units)?;
-        let id = state.next;
-        state.next += 1;
         let hold = Hold {
             peer,
             units,
             begun_with,
-            yields: Some(taken_back.clone()),
+            yields: Some(CancellationToken::new()),
         };
-        state.holds.insert(id, hold);
-        drop(state);
-        Ok(Share {
+        Ok(self.hold(&mut state, hold))
+    }
+
+    /// Waits until a call can have this many units, and takes them irrevocably. If they are more
+    /// than the total, takes all. A wait counts as one refusal. `begun_with` is used as in
+    /// [`Shares::take_as_begun`].
+    pub async fn take_when_free(&self, peer: ShareOwner, units: usize, begun_with: usize) -> Share {
+        let mut waits = false;
+        loop {
+            let mut freed = std::pin::pin!(self.0.freed.notified());
+            // Units that become free from here on are noticed.
+            freed.as_mut().enable();
+            {
+                let mut state = self.state();
+                let begun_with = begun_with.max(state.total);
+                let units = units.min(begun_with);
+                let claimed = if waits {
+                    state.claim(begun_with, peer, units)
+                } else {
+                    self.claim(&mut state, begun_with, peer, units)
+                };
+                if claimed.is_ok() {
+                    let hold = Hold {
+                        peer,
+                        units,
+                        begun_with,
+                        yields: None,
+                    };
+                    return self.hold(&mut state, hold);
+                }
+            }
+            waits = true;
+            // A peer's share can also grow because other peers have stopped waiting.
+            let _freed_or_not = timeout(RETRY_AFTER, freed).await;
+        }
+    }
+
+    /// Records units that were claimed.
+    fn hold(&self, state: &mut State, hold: Hold) -> Share {
+        let id = state.next;
+        state.next += 1;
+        let share = Share {
             shares: self.clone(),
             id,
-            peer,
-            taken_back,
-        })
+            peer: hold.peer,
+            taken_back: hold.yields.clone().unwrap_or_default(),
+        };
+        state.holds.insert(id, hold);
+        share
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -331,6 +378,8 @@ impl Share {
         let less = hold.units.saturating_sub(units);
         hold.units -= less;
         state.subtract(self.peer, less);
+        drop(state);
+        self.shares.0.freed.notify_waiters();
     }
 
     /// Takes units or gives them back, so that exactly this many are held.
@@ -376,6 +425,7 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         self.shares.state().release(self.id);
+        self.shares.0.freed.notify_waiters();
     }
 }
 
@@ -395,6 +445,39 @@ mod tests {
         let share = shares.take(peer(who), units)?;
         share.keep()?;
         Ok(share)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_waits_gets_units_as_soon_as_they_are_free() {
+        let shares = shares(10);
+        let held = kept(&shares, 1, 8).unwrap();
+        let waiting = shares.clone();
+        let waiting = tokio::spawn(async move { waiting.take_when_free(peer(1), 6, 0).await });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        let started = Instant::now();
+        held.shrink_to(4);
+        let share = waiting.await.unwrap();
+        assert_eq!((shares.used(), started.elapsed()), (10, Duration::ZERO));
+        // It is not taken back for another client.
+        assert_eq!(kept(&shares, 2, 1).unwrap_err(), Limited::Full);
+        drop((held, share));
+        assert_eq!(shares.used(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_waits_comes_before_peers_above_their_share() {
+        let shares = shares(10);
+        let mut held: Vec<_> = (0..10).map(|_| kept(&shares, 1, 1).unwrap()).collect();
+        let waiting = shares.clone();
+        let waiting = tokio::spawn(async move { waiting.take_when_free(peer(2), 5, 0).await });
+        tokio::task::yield_now().await;
+        for _ in 0..5 {
+            held.pop();
+            assert_eq!(kept(&shares, 1, 1).unwrap_err(), Limited::Share);
+        }
+        waiting.await.unwrap();
+        assert_eq!(shares.used(), 5);
     }
 
     #[tokio::test(start_paused = true)]

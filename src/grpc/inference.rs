@@ -16,6 +16,7 @@ use tonic::{
 };
 
 use super::{
+    answer_memory::{AnswerMemory, CollectedAnswer, LatestRoom},
     apply_guardrail,
     context::CallContext,
     count_tokens,
@@ -68,29 +69,6 @@ pub struct Inference {
     pub cut: CancellationToken,
 }
 
-/// The maximum size of the answer that `Invoke` collects: the total size of its events, in bytes.
-/// Source: docs/limits.md.
-const MAX_ANSWER: usize = 64 << 20;
-
-/// The memory that an answer can use without taking it from the budget, in bytes: twice the size of
-/// its events. Most answers need less, so they continue even if other clients have used up the
-/// budget.
-const FREE_ANSWER: usize = 256 << 10;
-/// The size of the steps in which a larger answer takes memory from the budget, in bytes.
-const ANSWER_STEP: usize = 64 << 10;
-
-fn too_large(request_id: &str) -> Status {
-    let why = format!("the answer has more than {MAX_ANSWER} bytes; use StreamInvoke");
-    status::status(&Failure::new(Reason::MessageTooLarge, why), &[], request_id)
-}
-
-/// Returns the status of an answer for which there is not enough memory. Clients do not retry a
-/// call with this status, because Bedrock would bill the retry, too.
-fn no_room(request_id: &str) -> Status {
-    let why = "this replica has no memory for the rest of the answer; use StreamInvoke";
-    status::status(&Failure::new(Reason::MessageTooLarge, why), &[], request_id)
-}
-
 impl Inference {
     /// Handles `Invoke`: returns the whole answer, and the memory that it holds until the client
     /// has read it.
@@ -103,44 +81,30 @@ impl Inference {
         let (report, ready) = self.prepared(Method::Invoke, &context, request).await?;
         // A unary response cannot contain heartbeats, and joining deltas is not useful.
         let call = (Converse::new(Duration::ZERO), Duration::ZERO);
-        let (mut call_stream, rate_limits) = self.begin(call, &context, report, ready);
-        let no_room = |_| no_room(&context.request_id);
-        let budget = context.generation.memory;
-        let mut held: Option<Share> = None;
-        let mut counted = FREE_ANSWER;
+        let memory = self.answer_memory(peer, &context, false);
+        let mut collected = CollectedAnswer::new(&memory);
+        let (mut call_stream, rate_limits) = self.begin(call, memory, &context, report, ready);
         let mut fold = Fold::default();
-        let mut left = MAX_ANSWER;
         while let Some(message) = call_stream.next().await {
             let message = message.map_err(|failed| status::of_failed(&failed))?;
-            left = left
-                .checked_sub(message.encoded_len())
-                .ok_or_else(|| too_large(&context.request_id))?;
-            // The size is doubled, because a second copy exists while the answer is encoded for the
-            // client.
-            let size = 2 * (MAX_ANSWER - left);
-            while counted < size {
-                match &held {
-                    Some(held) => held.grow(ANSWER_STEP).map_err(no_room)?,
-                    None => {
-                        let share = self.memory.take_as_begun(peer, ANSWER_STEP, budget);
-                        let share = share.map_err(no_room)?;
-                        // Bedrock has billed the answer, so its memory must not be given to another
-                        // client.
-                        share.keep().map_err(no_room)?;
-                        held = Some(share);
-                    }
-                }
-                counted += ANSWER_STEP;
-            }
+            let taken = collected.add(message.encoded_len());
+            taken.map_err(|failure| status::status(&failure, &[], &context.request_id))?;
             fold.push(message);
         }
         let limit = context
             .deadline(None)
             .max(Instant::now() + context.generation.limits.write_stall);
-        Ok((fold.finish(), Watchdog::until(limit), rate_limits, held))
+        let answer = fold.finish();
+        Ok((
+            answer,
+            Watchdog::until(limit),
+            rate_limits,
+            collected.held(),
+        ))
     }
 
-    /// Handles `StreamInvoke`: returns the answer as a stream.
+    /// Handles `StreamInvoke`: returns the answer as a stream. Also returns the memory of its large
+    /// events.
     pub(super) async fn stream_invoke(
         &self,
         request: Request<Body>,
@@ -149,16 +113,18 @@ impl Inference {
             impl Stream<Item = Result<StreamInvokeResponse, Status>> + use<>,
             Watchdog,
             Option<RateLimits>,
+            LatestRoom,
         ),
         Status,
     > {
         let context = self.context(&request);
+        let peer = ShareOwner::of(request.extensions());
         let (report, ready) = self
             .prepared(Method::StreamInvoke, &context, request)
             .await?;
         let coalesce = ready.coalesce.or(ready.target.limits.coalesce);
         let operation = Converse::new(coalesce.unwrap_or_default());
-        self.stream(operation, &context, report, ready).await
+        self.stream(operation, peer, &context, report, ready).await
     }
 
     /// Handles `StreamInvokeModel`: returns the chunks of the answer as a stream.
@@ -170,15 +136,17 @@ impl Inference {
             impl Stream<Item = Result<StreamInvokeModelResponse, Status>> + use<>,
             Watchdog,
             Option<RateLimits>,
+            LatestRoom,
         ),
         Status,
     > {
         let context = self.context(&request);
+        let peer = ShareOwner::of(request.extensions());
         let (report, mut ready) = self
             .prepared(Method::StreamInvokeModel, &context, request)
             .await?;
         let operation = Native::new(std::mem::take(&mut ready.options), ready.writes_text);
-        self.stream(operation, &context, report, ready).await
+        self.stream(operation, peer, &context, report, ready).await
     }
 
     /// Begins a call whose answer is streamed to the client, and waits until there is something to
@@ -186,6 +154,7 @@ impl Inference {
     async fn stream<O: Operation>(
         &self,
         operation: O,
+        peer: ShareOwner,
         context: &CallContext,
         report: CallReport,
         ready: Ready,
@@ -194,12 +163,16 @@ impl Inference {
             impl Stream<Item = Result<O::Message, Status>> + use<O>,
             Watchdog,
             Option<RateLimits>,
+            LatestRoom,
         ),
         Status,
     > {
         let limits = &context.generation.limits;
         let heartbeat = ready.heartbeat.unwrap_or(limits.heartbeat);
-        let (call_stream, rate_limits) = self.begin((operation, heartbeat), context, report, ready);
+        let memory = self.answer_memory(peer, context, true);
+        let rooms = memory.latest.clone();
+        let call = (operation, heartbeat);
+        let (call_stream, rate_limits) = self.begin(call, memory, context, report, ready);
         let watchdog = call_stream.watchdog();
         let call_stream = call_stream
             .commit(limits.headers_after)
@@ -207,7 +180,7 @@ impl Inference {
             .map_err(|failed| status::of_failed(&failed))?;
         let messages =
             call_stream.map(|message| message.map_err(|failed| status::of_failed(&failed)));
-        Ok((messages, watchdog, rate_limits))
+        Ok((messages, watchdog, rate_limits, rooms))
     }
 
     /// Handles `CountTokens`.
@@ -396,10 +369,22 @@ impl Inference {
         Ok((report, ready))
     }
 
+    /// Returns the access of a call to the memory budget. `waits`: whether it waits for memory.
+    fn answer_memory(&self, peer: ShareOwner, context: &CallContext, waits: bool) -> AnswerMemory {
+        AnswerMemory {
+            memory: self.memory.clone(),
+            peer,
+            begun_with: context.generation.memory,
+            waits,
+            latest: LatestRoom::default(),
+        }
+    }
+
     /// Begins a call. The pair is the operation of Bedrock, and the interval of heartbeats.
     fn begin<O: Operation>(
         &self,
         (operation, heartbeat): (O, Duration),
+        memory: AnswerMemory,
         context: &CallContext,
         mut report: CallReport,
         ready: Ready,
@@ -413,7 +398,7 @@ impl Inference {
         let owner = session_owner(&bedrock, context);
         let call_stream = CallStream::start(Call {
             operation,
-            bedrock,
+            bedrock: bedrock.within(Arc::new(memory)),
             candidates: ready.candidates,
             body: ready.body,
             times: Times {

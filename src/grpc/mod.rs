@@ -1,6 +1,7 @@
 //! Contains the gRPC services, the layers around them, and the table that maps failures to
 //! statuses.
 
+mod answer_memory;
 mod apply_guardrail;
 mod context;
 mod count_tokens;
@@ -15,6 +16,7 @@ mod inference;
 mod invoke_model;
 mod layers;
 mod limits;
+mod message_body;
 mod native_bodies;
 mod permission;
 mod prepare;

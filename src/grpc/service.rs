@@ -16,18 +16,12 @@ use futures_core::Stream;
 use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
 use prost::Message;
-use tonic::{
-    Status,
-    body::Body,
-    codec::{Codec, EncodeBody, SingleMessageCompressionOverride},
-    server::NamedService,
-};
+use tonic::{Status, body::Body, server::NamedService};
 use tower_service::Service;
 
-use super::inference::Inference;
+use super::{answer_memory::LatestRoom, inference::Inference, message_body::MessageBody};
 use crate::{
     bounds::Share,
-    pb,
     stream::{RateLimits, Watchdog},
 };
 
@@ -82,10 +76,11 @@ impl Service<Request<Body>> for InferenceServer {
                         })
                 }
                 Called::CountTokens => inference.count_tokens(request).await.map(unary),
-                Called::StreamInvoke => inference
-                    .stream_invoke(request)
-                    .await
-                    .map(|(messages, watchdog, limits)| response(messages, watchdog, limits)),
+                Called::StreamInvoke => inference.stream_invoke(request).await.map(
+                    |(messages, watchdog, limits, rooms)| {
+                        response(MessageBody::new(messages, rooms), watchdog, limits)
+                    },
+                ),
             };
             Ok(response.unwrap_or_else(Status::into_http))
         })
@@ -171,7 +166,9 @@ impl Service<Request<Body>> for ModelServer {
         Box::pin(async move {
             let response = if streams {
                 let answer = inference.stream_invoke_model(request).await;
-                answer.map(|(messages, watchdog, limits)| response(messages, watchdog, limits))
+                answer.map(|(messages, watchdog, limits, rooms)| {
+                    response(MessageBody::new(messages, rooms), watchdog, limits)
+                })
             } else {
                 let answer = inference.invoke_model(request).await;
                 answer.map(|(message, watchdog, limits, held)| {
@@ -197,24 +194,20 @@ fn unary<T: Message + 'static>(
     (message, watchdog, limits): (T, Watchdog, Option<RateLimits>),
 ) -> Response<Body> {
     let only = futures_util::stream::once(ready(Ok(message)));
-    response(only, watchdog, limits)
+    response(
+        MessageBody::new(only, LatestRoom::default()),
+        watchdog,
+        limits,
+    )
 }
 
 /// Returns a response whose body consists of these messages. They are never compressed, because a
 /// compressor would delay tokens.
 fn response<T: Message + 'static>(
-    messages: impl Stream<Item = Result<T, Status>> + Send + 'static,
+    body: MessageBody<impl Stream<Item = Result<T, Status>> + Send + 'static>,
     watchdog: Watchdog,
     limits: Option<RateLimits>,
 ) -> Response<Body> {
-    let encoder = pb::Codec::<T, ()>::default().encoder();
-    let body = EncodeBody::new_server(
-        encoder,
-        messages,
-        None,
-        SingleMessageCompressionOverride::default(),
-        None,
-    );
     let mut response = Response::new(Body::new(body));
     response.headers_mut().insert(CONTENT_TYPE, GRPC);
     response.extensions_mut().insert(watchdog);

@@ -25,6 +25,11 @@ impl UpstreamAnswer {
         }
     }
 
+    /// Returns whether the next event waits for memory of the gateway, and not for Bedrock.
+    pub(super) fn waits_for_memory(&self) -> bool {
+        self.frames.waits_for_memory()
+    }
+
     pub(super) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,

@@ -24,6 +24,16 @@ pub(crate) fn silent_for(limit: Duration) -> Failure {
     .with_upstream(Upstream::default())
 }
 
+/// Returns the failure of an answer for which there is not enough memory. Clients do not retry for
+/// this reason: Bedrock would bill the retry, too.
+pub(crate) fn no_memory() -> Failure {
+    Failure::new(
+        Reason::MessageTooLarge,
+        "this replica has no memory for the rest of the answer; ask the operator to raise limits.memory. StreamInvoke needs less memory than Invoke",
+    )
+    .in_phase(Phase::BeforeFirstEvent)
+}
+
 /// Returns the failure of a call whose deadline has passed.
 pub(crate) fn deadline_exceeded() -> Failure {
     Failure::new(

@@ -61,7 +61,7 @@ use self::{client_end::Watch, state_machine::StateMachine, wake_filter::WakeFilt
 use crate::{access::Revocation, config::OnCancel};
 pub(crate) use call::{Call, Failed};
 pub(crate) use converse::Converse;
-pub(crate) use failure::{deadline_exceeded, draining, revoked, silent_for};
+pub(crate) use failure::{deadline_exceeded, draining, no_memory, revoked, silent_for};
 pub(crate) use native::Native;
 pub(crate) use operation::Operation;
 pub(crate) use report::{

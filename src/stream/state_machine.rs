@@ -24,7 +24,7 @@ use super::{
     call::{Call, Failed},
     client_end::{Check, ClientEnd, Watch},
     drain_expiry::DrainExpiry,
-    failure::{deadline_exceeded, draining, revoked, silent_for},
+    failure::{deadline_exceeded, draining, no_memory, revoked, silent_for},
     on_cancel::{self, CancelledCall},
     operation::{Operation, Origin, Outgoing},
     origin,
@@ -191,6 +191,7 @@ impl<O: Operation> StateMachine<O> {
                         return self.heartbeat(silent);
                     }
                     Poll::Ready(Alarm::NoMetadata) => silent_for(METADATA_WAIT),
+                    Poll::Ready(Alarm::Silence { .. }) if self.waits_for_memory() => no_memory(),
                     Poll::Ready(Alarm::Silence { limit }) => silent_for(limit),
                     Poll::Ready(Alarm::Deadline) => deadline_exceeded(),
                 },
@@ -232,6 +233,11 @@ impl<O: Operation> StateMachine<O> {
     /// Returns whether no further message will be added.
     fn is_over(&self) -> bool {
         self.verdict.is_some() || matches!(self.stage, Stage::Ended)
+    }
+
+    /// Returns whether the next event waits for memory of the gateway, and not for Bedrock.
+    fn waits_for_memory(&self) -> bool {
+        matches!(&self.stage, Stage::Streaming(answer) if answer.waits_for_memory())
     }
 
     /// Makes one step. If an earlier step left a failure, returns that failure instead.

@@ -27,6 +27,8 @@ mod h2floods;
 )]
 mod harness;
 #[cfg(test)]
+mod large_events;
+#[cfg(test)]
 mod nodelay;
 #[cfg(test)]
 mod panic;

@@ -89,17 +89,21 @@ impl FrameDecoder {
         self.partial.is_empty() && self.chunk.is_empty()
     }
 
+    /// Returns the size of the next frame in bytes, or `None` if its prelude has not arrived.
+    pub(crate) fn declared(&mut self) -> Result<Option<usize>, CorruptFrame> {
+        if self.frame.is_none() {
+            self.frame = self.prelude()?;
+        }
+        Ok(self.frame.map(|prelude| prelude.total))
+    }
+
     /// Returns the next frame, or `None` if more bytes are needed.
     pub(crate) fn decode(&mut self) -> Result<Option<Frame>, CorruptFrame> {
-        let prelude = match self.frame {
-            Some(prelude) => prelude,
-            None => match self.prelude()? {
-                Some(prelude) => prelude,
-                None => return Ok(None),
-            },
+        self.declared()?;
+        let Some(prelude) = self.frame else {
+            return Ok(None);
         };
         let Some(frame) = self.take(prelude.total) else {
-            self.frame = Some(prelude);
             return Ok(None);
         };
         self.frame = None;
@@ -144,7 +148,16 @@ impl FrameDecoder {
             return Some(self.chunk.split_to(total));
         }
         self.gather(total);
-        (self.partial.len() == total).then(|| self.partial.split().freeze())
+        if self.partial.len() < total {
+            return None;
+        }
+        // The whole buffer goes with a large frame: its rest would keep the memory of the frame.
+        let frame = if total > RESERVE {
+            std::mem::take(&mut self.partial)
+        } else {
+            self.partial.split()
+        };
+        Some(frame.freeze())
     }
 
     /// Moves bytes from the chunk to the partial frame until that has `length` bytes.

@@ -187,7 +187,7 @@ pub(super) fn stream_invoke_coalesced(played: &Played, coalesce: Duration) -> Ou
             coalesce: prost_types::Duration::try_from(coalesce).ok(),
             ..pb::StreamInvokeRequest::default()
         });
-        let (messages, _watchdog, _limits) = match service.stream_invoke(request).await {
+        let (messages, _watchdog, _limits, _rooms) = match service.stream_invoke(request).await {
             Ok(answer) => answer,
             Err(status) => {
                 outcome.status = told(&status);
@@ -235,7 +235,7 @@ pub(super) fn left_after(played: &Played, coalesce: Duration, messages: usize) -
             coalesce: prost_types::Duration::try_from(coalesce).ok(),
             ..pb::StreamInvokeRequest::default()
         });
-        let (answer, _watchdog, _limits) = service.stream_invoke(request).await.unwrap();
+        let (answer, _watchdog, _limits, _rooms) = service.stream_invoke(request).await.unwrap();
         let mut answer = Box::pin(answer);
         for _ in 0..messages {
             answer.next().await.unwrap().unwrap();

@@ -252,6 +252,7 @@ const fn may_be_billed(reason: Option<Reason>) -> bool {
                 // answer, and `CallerUnauthenticated` that the credential was revoked during the
                 // call.
                 | Reason::ReplicaSaturated
+                | Reason::MessageTooLarge
                 | Reason::CallerUnauthenticated
                 | Reason::Panic
                 | Reason::Internal

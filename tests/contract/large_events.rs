@@ -1,0 +1,131 @@
+//! Large events in Bedrock's answers take memory from the budget, and streams wait for it.
+
+use bedrock_grpc::pb::{InvokeRequest, StreamInvokeRequest};
+use serde_json::json;
+use tokio::task::JoinSet;
+use tonic::Code;
+
+use crate::{
+    harness::{MODEL, ask, question},
+    support::{Child, Client, Exchange, INVOKE, Open, STREAM_INVOKE, Upstream},
+};
+
+const MIB: usize = 1 << 20;
+/// The memory that the process may use in addition to its budget.
+const EXTRA: usize = 64 * MIB;
+
+/// A call whose answer has begun.
+async fn begun(client: &mut Client, upstream: &mut Upstream) -> (Open, Exchange) {
+    let call = client.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
+    let mut exchange = upstream.exchange().await;
+    let start = json!({"role": "assistant"});
+    exchange.send("messageStart", start).await;
+    (call, exchange)
+}
+
+/// Sends one large event and the end of the answer, as fast as the gateway reads them.
+async fn answer(mut exchange: Exchange, text: &str) {
+    exchange.token(text).await;
+    exchange.finish().await;
+}
+
+/// Sends an event of 3 MiB, or as much of it as the gateway reads.
+async fn large(mut exchange: Exchange) -> Exchange {
+    let _sent = exchange.try_token(&"x".repeat(3 * MIB)).await;
+    exchange
+}
+
+#[tokio::test]
+async fn large_events_share_the_memory_budget() {
+    const CALLS: usize = 20;
+    let mut upstream = Upstream::start().await;
+    let gateway = Child::serve(&upstream.endpoint_url(), "limits: {memory: 64MiB}").await;
+    let mut client = Client::connect(gateway.address).await;
+    let text = "x".repeat(8 * MIB);
+    let (mut answers, mut calls) = (JoinSet::new(), JoinSet::new());
+    for _ in 0..CALLS {
+        let (call, exchange) = begun(&mut client, &mut upstream).await;
+        calls.spawn(call.code());
+        let text = text.clone();
+        answers.spawn(async move { answer(exchange, &text).await });
+    }
+    answers.join_all().await;
+    let codes = calls.join_all().await;
+    assert_eq!(codes, [Code::Ok; CALLS]);
+    let peak = gateway.peak_memory();
+    println!("{} MiB at its peak", peak / MIB);
+    assert!(peak < 64 * MIB + EXTRA, "{} MiB", peak / MIB);
+}
+
+/// A gateway with a budget of 8 MiB, of which a message that its client does not read holds 3 MiB.
+/// Another event of 3 MiB needs twice its size.
+async fn nearly_full(more: &str) -> (Upstream, Child, Client, Open, Exchange) {
+    let mut upstream = Upstream::start().await;
+    let limits = format!("limits: {{memory: 8MiB{more}}}");
+    let gateway = Child::serve(&upstream.endpoint_url(), &limits).await;
+    // With windows of 64 KiB.
+    let mut client = Client::with(gateway.address, |_| {}).await;
+    let (mut call, mut exchange) = begun(&mut client, &mut upstream).await;
+    exchange.token(&"x".repeat(3 * MIB)).await;
+    // The first bytes of the message have arrived.
+    call.read_messages(1).await;
+    assert!(call.read().await.unwrap());
+    (upstream, gateway, client, call, exchange)
+}
+
+#[tokio::test]
+async fn a_stream_waits_for_memory_and_new_calls_are_refused() {
+    let (mut upstream, mut gateway, _client, unread, held) = nearly_full("").await;
+    let mut client = Client::connect(gateway.address).await;
+    let (waiting, exchange) = begun(&mut client, &mut upstream).await;
+    let answered = tokio::spawn(async move { answer(exchange, &"x".repeat(3 * MIB)).await });
+    let line = gateway.logged("everything is in use").await;
+    assert!(line.contains("request memory"), "{line}");
+
+    let request = StreamInvokeRequest {
+        input: Some(question(&"x".repeat(6 * MIB))),
+        ..ask(MODEL)
+    };
+    let mut refused = client.call(STREAM_INVOKE, &[], &request).await;
+    let status = refused.status().await;
+    status.is(Code::Unavailable, "REPLICA_SATURATED");
+
+    // As soon as the first client reads, both answers continue.
+    let unread = tokio::spawn(unread.code());
+    held.finish().await;
+    assert_eq!(unread.await.unwrap(), Code::Ok);
+    answered.await.unwrap();
+    assert_eq!(waiting.code().await, Code::Ok);
+}
+
+#[tokio::test]
+async fn a_wait_for_memory_is_not_blamed_on_bedrock() {
+    let (mut upstream, gateway, _client, _unread, _held) = nearly_full(", idle: 5s").await;
+    let mut client = Client::connect(gateway.address).await;
+    let (mut waiting, exchange) = begun(&mut client, &mut upstream).await;
+    let sent = tokio::spawn(large(exchange));
+    let status = waiting.status().await;
+    status.is(Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
+    let why = status.status.message();
+    assert!(why.contains("no memory"), "{why}");
+    sent.await.unwrap().closed().await;
+}
+
+#[tokio::test]
+async fn invoke_does_not_wait_for_memory() {
+    let (mut upstream, gateway, _client, _unread, _held) = nearly_full("").await;
+    let mut client = Client::connect(gateway.address).await;
+    let request = InvokeRequest {
+        target: MODEL.to_owned(),
+        input: Some(question("Hello")),
+    };
+    let mut call = client.call(INVOKE, &[], &request).await;
+    let mut exchange = upstream.exchange().await;
+    exchange
+        .send("messageStart", json!({"role": "assistant"}))
+        .await;
+    let sent = tokio::spawn(large(exchange));
+    let status = call.status().await;
+    status.is(Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
+    sent.await.unwrap().closed().await;
+}
