@@ -9,7 +9,7 @@ use bedrock_grpc::pb::{
 use bytes::Bytes;
 use tokio::{io::AsyncWriteExt, task::JoinSet};
 
-use crate::{Error, streams, wire};
+use crate::{Error, hostile_bedrock, streams, wire};
 
 /// The names of all attacks.
 pub(crate) const NAMES: &[&str] = &[
@@ -35,10 +35,16 @@ pub(crate) const NAMES: &[&str] = &[
     "continuations",
     "empty data",
     "large headers",
+    "large errors of Bedrock",
+    "unknown events",
+    "large events",
+    "large events with a slow client",
 ];
 
 /// The number of concurrent attacks of one kind, and how often they are repeated.
 const AT_ONCE: usize = 4;
+/// The number of concurrent calls whose answers have large events.
+const LARGE_EVENTS_AT_ONCE: usize = 20;
 /// The target of the attacks, in the Region of the emulator that answers them.
 const TARGET: &str = "us.amazon.nova-lite-v1:0";
 const MIB: usize = 1 << 20;
@@ -59,8 +65,16 @@ pub(crate) async fn run(name: &str, grpc: SocketAddr, admin: SocketAddr) -> Resu
         "rapid reset" | "pings" | "settings" | "continuations" | "empty data" | "large headers" => {
             frames(name, grpc).await
         }
-        _ => calls(grpc, wire::encoded(&request(name))).await,
+        "large events" => calls(grpc, wire::encoded(&request(name)), LARGE_EVENTS_AT_ONCE).await,
+        "large events with a slow client" => slow_readers(grpc).await,
+        _ => calls(grpc, wire::encoded(&request(name)), AT_ONCE).await,
     }
+}
+
+/// Returns the target of a model of the hostile Bedrock.
+fn hostile_model(name: &str) -> String {
+    let region = hostile_bedrock::REGION;
+    format!("arn:aws:bedrock:{region}::foundation-model/{name}")
 }
 
 /// Returns the request that an attack sends repeatedly.
@@ -108,6 +122,13 @@ fn request(name: &str) -> StreamInvokeRequest {
             let numbers = "1,".repeat(15 * MIB);
             input.additional_model_request_fields = fields(format!("{{\"a\":[{numbers}1]}}"));
         }
+        "large errors of Bedrock" => {
+            request.target = hostile_model(hostile_bedrock::LARGE_ERROR);
+        }
+        "unknown events" => request.target = hostile_model(hostile_bedrock::UNKNOWN_EVENTS),
+        "large events" | "large events with a slow client" => {
+            request.target = hostile_model(hostile_bedrock::LARGE_EVENTS);
+        }
         "Struct" => {
             let value = prost_types::Value {
                 kind: Some(prost_types::value::Kind::NumberValue(1.0)),
@@ -130,9 +151,9 @@ fn request(name: &str) -> StreamInvokeRequest {
 }
 
 /// Sends the same request repeatedly on a few connections, and continues if it is refused.
-async fn calls(to: SocketAddr, message: Bytes) -> Result<(), Error> {
+async fn calls(to: SocketAddr, message: Bytes, at_once: usize) -> Result<(), Error> {
     let mut senders = JoinSet::new();
-    for _ in 0..AT_ONCE {
+    for _ in 0..at_once {
         let message = message.clone();
         senders.spawn(async move {
             loop {
@@ -145,6 +166,20 @@ async fn calls(to: SocketAddr, message: Bytes) -> Result<(), Error> {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         });
+    }
+    std::future::pending().await
+}
+
+/// Opens calls whose answers have large events, and reads no answer.
+async fn slow_readers(to: SocketAddr) -> Result<(), Error> {
+    const CALLS: usize = 100;
+    let message = wire::encoded(&request("large events with a slow client"));
+    let connection = wire::http2(to).await?;
+    let mut held = Vec::new();
+    for _ in 0..CALLS {
+        let (response, mut body) = wire::head(&connection, wire::STREAM_INVOKE).await?;
+        body.send_data(message.clone(), true)?;
+        held.push((response, body));
     }
     std::future::pending().await
 }

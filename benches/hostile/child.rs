@@ -20,13 +20,20 @@ pub(crate) struct Child {
 
 impl Child {
     /// Starts a child process, and waits until it reports that it is ready.
-    pub(crate) fn start(role: &Role) -> Result<Self, Error> {
+    /// `cgroup` is the folder of a control group in which the gateway runs.
+    pub(crate) fn start(role: &Role, cgroup: Option<&str>) -> Result<Self, Error> {
         let this = std::env::current_exe()?;
-        let mut command = match role {
+        let mut command = match (role, cgroup) {
             // The attacker's own cost, and that of its answers, must not affect the measurement.
-            Role::Attacker { .. } | Role::AttackedEmulator => {
+            (Role::Attacker { .. } | Role::AttackedEmulator | Role::HostileBedrock, _) => {
                 let mut command = Command::new("nice");
                 command.args(["-n", "10"]).arg(this);
+                command
+            }
+            (Role::Gateway { .. }, Some(cgroup)) => {
+                let mut command = Command::new("sh");
+                let script = "echo $$ >\"$0/cgroup.procs\" && exec \"$@\"";
+                command.args(["-c", script, cgroup]).arg(this);
                 command
             }
             _ => Command::new(this),

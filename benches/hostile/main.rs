@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! streams (this process) ──gRPC──> gateway (child) ──HTTP/1.1, SigV4──> emulator (child)
-//! attacker (child, another address) ──gRPC──┘  └──> another emulator (child)
+//! attacker (child, another address) ──gRPC──┘  ├──> another emulator (child)
+//!                                              └──> hostile Bedrock (child)
 //! ```
 //!
 //! Each attack is preceded by a calm period of the same length. The lateness of a token is the time
@@ -16,11 +17,13 @@
 //! | `child` | starts and ends child processes |
 //! | `streams` | the well-behaved streams, and the arrival times of their tokens |
 //! | `attacks` | the attacks, by name |
+//! | `hostile_bedrock` | a Bedrock that attacks |
 //! | `wire` | the attacker's connections |
 //! | `verdict` | lateness with and without an attack, and its limits |
 
 mod attacks;
 mod child;
+mod hostile_bedrock;
 mod roles;
 mod streams;
 mod verdict;
@@ -41,18 +44,21 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 const HELP: &str = "\
 Attacks a gateway that serves 200 streams of 10 tokens a second, and measures how late their tokens are.
 
-cargo bench --bench hostile -- [--short] [--seconds N] [--streams N] [--only NAME]
+cargo bench --bench hostile -- [--short] [--seconds N] [--streams N] [--only NAME] [--cgroup FOLDER]
 
   --short      use 1 second of calm and of each attack instead of 5, and 50 streams
   --seconds N  run each attack for N seconds
   --streams N  use N well-behaved streams
   --only NAME  run only this attack
+  --cgroup FOLDER  run the gateway in this control group, and judge its memory, not lateness
 ";
 
 struct Options {
     length: Duration,
     streams: usize,
     only: Option<String>,
+    /// The folder of the control group in which the gateway runs.
+    cgroup: Option<String>,
     /// Whether lateness is compared with its limits. A short run on a busy machine can only show
     /// that no stream fails.
     judges: bool,
@@ -88,6 +94,7 @@ impl Options {
             length: Duration::from_secs(5),
             streams: 200,
             only: None,
+            cgroup: None,
             judges: true,
         };
         let mut arguments = arguments.iter();
@@ -108,6 +115,7 @@ impl Options {
                 "--seconds" => options.length = Duration::from_secs(value()?.parse()?),
                 "--streams" => options.streams = value()?.parse()?,
                 "--only" => options.only = Some(value()?.clone()),
+                "--cgroup" => options.cgroup = Some(value()?.clone()),
                 "--help" => return Ok(None),
                 other => return Err(format!("{other}: unknown option\n\n{HELP}").into()),
             }
@@ -118,12 +126,15 @@ impl Options {
 
 async fn measure(options: &Options) -> Result<(), Error> {
     let mut out = io::stdout();
-    let emulator = Child::start(&Role::Emulator)?;
-    let attacked = Child::start(&Role::AttackedEmulator)?;
-    let gateway = Child::start(&Role::Gateway {
+    let emulator = Child::start(&Role::Emulator, None)?;
+    let attacked = Child::start(&Role::AttackedEmulator, None)?;
+    let hostile = Child::start(&Role::HostileBedrock, None)?;
+    let gateway = Role::Gateway {
         endpoint: format!("http://{}", emulator.address("http")?),
         attacked: format!("http://{}", attacked.address("http")?),
-    })?;
+        hostile: format!("http://{}", hostile.address("http")?),
+    };
+    let gateway = Child::start(&gateway, options.cgroup.as_deref())?;
     let (grpc, admin) = (gateway.address("grpc")?, gateway.address("admin")?);
     let streams = streams::Streams::open(grpc, options.streams).await?;
     writeln!(
@@ -145,18 +156,19 @@ async fn measure(options: &Options) -> Result<(), Error> {
         let from = streams.now();
         tokio::time::sleep(options.length).await;
         let attacked_from = streams.now();
-        let attacker = Child::start(&Role::Attacker {
+        let attacker = Role::Attacker {
             name: (*name).to_owned(),
             grpc,
             admin,
-        })?;
+        };
+        let attacker = Child::start(&attacker, None)?;
         tokio::time::sleep(options.length).await;
         drop(attacker);
         let pair = verdict::Pair::of(&streams, from, attacked_from, streams.now());
         let peak = gateway.peak_memory()?;
         writeln!(out, "| {name} | {pair} | {} MiB |", peak >> 20)?;
         wrong.extend(
-            pair.wrong(options.judges)
+            pair.wrong(options.judges && options.cgroup.is_none())
                 .map(|what| format!("{name}: {what}")),
         );
         // In a build without optimization, or on a busy machine, more requests are in flight at a

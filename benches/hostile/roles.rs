@@ -19,7 +19,7 @@ use bedrock_grpc::{
 };
 
 use crate::{
-    Error, attacks,
+    Error, attacks, hostile_bedrock,
     streams::{self, TOKENS_PER_SECOND},
 };
 
@@ -37,7 +37,13 @@ pub(crate) enum Role {
     /// The gateway. The calls of attackers go to another endpoint than the well-behaved streams: an
     /// emulator that reads an attacker's 30 MiB sends tokens late, which is not caused by the
     /// gateway.
-    Gateway { endpoint: String, attacked: String },
+    Gateway {
+        endpoint: String,
+        attacked: String,
+        hostile: String,
+    },
+    /// A Bedrock that attacks the gateway.
+    HostileBedrock,
     /// A client that attacks the gateway.
     Attacker {
         name: String,
@@ -52,11 +58,17 @@ impl Role {
         match self {
             Self::Emulator => vec!["role-emulator".to_owned()],
             Self::AttackedEmulator => vec!["role-attacked-emulator".to_owned()],
-            Self::Gateway { endpoint, attacked } => vec![
+            Self::Gateway {
+                endpoint,
+                attacked,
+                hostile,
+            } => vec![
                 "role-gateway".to_owned(),
                 endpoint.clone(),
                 attacked.clone(),
+                hostile.clone(),
             ],
+            Self::HostileBedrock => vec!["role-hostile-bedrock".to_owned()],
             Self::Attacker { name, grpc, admin } => vec![
                 "role-attacker".to_owned(),
                 name.clone(),
@@ -72,10 +84,12 @@ impl Role {
         match arguments[..] {
             ["role-emulator"] => Some(Self::Emulator),
             ["role-attacked-emulator"] => Some(Self::AttackedEmulator),
-            ["role-gateway", endpoint, attacked] => Some(Self::Gateway {
+            ["role-gateway", endpoint, attacked, hostile] => Some(Self::Gateway {
                 endpoint: endpoint.to_owned(),
                 attacked: attacked.to_owned(),
+                hostile: hostile.to_owned(),
             }),
+            ["role-hostile-bedrock"] => Some(Self::HostileBedrock),
             ["role-attacker", name, grpc, admin] => Some(Self::Attacker {
                 name: name.to_owned(),
                 grpc: grpc.parse().ok()?,
@@ -89,17 +103,30 @@ impl Role {
     pub(crate) fn run(self) -> Result<(), Error> {
         match self {
             Self::Emulator | Self::AttackedEmulator => emulate(),
-            Self::Gateway { endpoint, attacked } => serve(endpoint, attacked),
+            Self::Gateway {
+                endpoint,
+                attacked,
+                hostile,
+            } => serve(endpoint, attacked, hostile),
+            Self::HostileBedrock => runtime()?.block_on(async {
+                let (listener, address) = hostile_bedrock::listen().await?;
+                say(&[("http", address.to_string())])?;
+                std::thread::spawn(until_the_parent_goes);
+                hostile_bedrock::serve(listener).await
+            }),
             Self::Attacker { name, grpc, admin } => {
                 say(&[("attacker", name.clone())])?;
                 std::thread::spawn(until_the_parent_goes);
-                tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()?
-                    .block_on(attacks::run(&name, grpc, admin))
+                runtime()?.block_on(attacks::run(&name, grpc, admin))
             }
         }
     }
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 fn emulate() -> Result<(), Error> {
@@ -114,7 +141,11 @@ fn emulate() -> Result<(), Error> {
     Ok(())
 }
 
-fn serve(endpoint: String, attacked: String) -> Result<(), Error> {
+fn serve(endpoint: String, attacked: String, hostile: String) -> Result<(), Error> {
+    let at = |url| config::bedrock::Endpoints {
+        endpoint_url: Some(url),
+        ..config::bedrock::Endpoints::default()
+    };
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let config = Config {
         server: Server {
@@ -129,13 +160,10 @@ fn serve(endpoint: String, attacked: String) -> Result<(), Error> {
         bedrock: config::bedrock::BedrockOptions {
             region: Some("us-east-1".to_owned()),
             endpoint_url: Some(attacked),
-            endpoints: BTreeMap::from([(
-                streams::REGION.to_owned(),
-                config::bedrock::Endpoints {
-                    endpoint_url: Some(endpoint),
-                    ..config::bedrock::Endpoints::default()
-                },
-            )]),
+            endpoints: BTreeMap::from([
+                (streams::REGION.to_owned(), at(endpoint)),
+                (hostile_bedrock::REGION.to_owned(), at(hostile)),
+            ]),
             ..config::bedrock::BedrockOptions::default()
         },
         limits: Limits {
@@ -153,10 +181,7 @@ fn serve(endpoint: String, attacked: String) -> Result<(), Error> {
         ("admin", listeners.admin.local_addr()?.to_string()),
     ])?;
     std::thread::spawn(until_the_parent_goes);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    Ok(runtime.block_on(server::run(config, sdk, listeners, Stop::default()))?)
+    Ok(runtime()?.block_on(server::run(config, sdk, listeners, Stop::default()))?)
 }
 
 /// Sends a line to the parent process.
