@@ -105,6 +105,12 @@ impl Rules {
         self.is_open && self.on_revoke == OnRevoke::Finish
     }
 
+    /// Returns whether callers are identified. A call may still have no identity, if none is
+    /// required.
+    pub fn identify_callers(&self) -> bool {
+        !self.is_open
+    }
+
     /// Returns whether calls are allowed on a connection with this certificate, or with none.
     fn allow_connection(&self, certificate: Option<&ClientCertificate>) -> bool {
         let clients = self.clients.as_ref();

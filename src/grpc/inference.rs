@@ -300,7 +300,8 @@ impl Inference {
             peer,
         };
         // If the call is not allowed, its message is not read.
-        let received = match permission::check_path(context.caller.as_ref(), parts.uri.path()) {
+        let caller = context.caller.as_ref();
+        let received = match permission::check_path(&generation.rules, caller, parts.uri.path()) {
             Ok(()) => receiver.receive(&parts.headers, body).await,
             Err(failure) => Err(failure),
         };

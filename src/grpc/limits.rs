@@ -11,7 +11,6 @@ use crate::{
         CredentialKind, Identity,
         limits::{Limit, LimitKind, Scope, ScopeKind, Scopes, Standing, UsageAccounting},
     },
-    config,
     pb::{self, GetLimitsRequest, GetLimitsResponse, LimitScope, limits_service_server},
 };
 
@@ -43,11 +42,7 @@ impl limits_service_server::LimitsService for Limits {
             .collect();
         targets.sort_unstable();
         let (limits, counts_unavailable) = limits(&generation.accounts, caller, &targets).await;
-        let methods = match (caller, caller.and_then(Identity::permission)) {
-            (_, Some(permission)) => permission.methods(),
-            (Some(_), None) => &config::DEFAULT_METHODS,
-            (None, None) => &config::METHODS,
-        };
+        let methods = permission::methods(&generation.rules, caller);
         let groups = caller.map_or(&[][..], |caller| &caller.caller().groups);
         let name = |name: &Arc<str>| name.as_ref().to_owned();
         Ok(Response::new(GetLimitsResponse {

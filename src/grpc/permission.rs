@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::{
-    access::{Identity, Permission},
+    access::{Identity, Permission, Rules},
     aws::model_id,
     error::{Failure, Reason},
     routing::{Router, Target},
@@ -18,19 +18,28 @@ const PACKAGE: &str = "/bedrock.inference.v1.";
 /// The maximum number of names in an error message.
 const MOST_NAMED: usize = 10;
 
+/// Returns the methods that a caller may use, or a call without an identity.
+///
+/// Without callers in the configuration, no permission can name a method, so all of them can be
+/// used. With callers, a call without an identity may use what a caller without permissions may.
+pub(super) fn methods<'a>(rules: &Rules, caller: Option<&'a Identity>) -> &'a [&'static str] {
+    match (caller, caller.and_then(Identity::permission)) {
+        (_, Some(permission)) => permission.methods(),
+        (None, None) if !rules.identify_callers() => &crate::config::METHODS,
+        (_, None) => &crate::config::DEFAULT_METHODS,
+    }
+}
+
 /// Checks whether the caller may use the method of a path, such as
 /// `/bedrock.inference.v1.TargetService/GetTarget`.
 ///
 /// # Errors
 /// Fails if the caller may not use the method.
-pub(super) fn check_path(caller: Option<&Identity>, path: &str) -> Result<(), Failure> {
-    let Some(caller) = caller else {
-        return Ok(());
-    };
-    let allowed = match caller.permission() {
-        Some(permission) => permission.methods(),
-        None => &crate::config::DEFAULT_METHODS,
-    };
+pub(super) fn check_path(
+    rules: &Rules,
+    caller: Option<&Identity>,
+    path: &str,
+) -> Result<(), Failure> {
     let method = path
         .strip_prefix(PACKAGE)
         .and_then(|rest| rest.split_once('/'))
@@ -38,17 +47,24 @@ pub(super) fn check_path(caller: Option<&Identity>, path: &str) -> Result<(), Fa
         // caller may use them.
         .map(|(_, method)| method)
         .filter(|method| crate::config::METHODS.contains(method));
-    match method {
-        Some(method) if !allowed.contains(&method) => Err(Failure::new(
-            Reason::CallerNotAllowed,
-            format!(
-                "caller `{}` may not call {method}; it may call {}",
-                caller.name(),
-                listed(allowed.iter().copied())
-            ),
-        )),
-        _ => Ok(()),
+    let Some(method) = method else {
+        return Ok(());
+    };
+    let allowed = methods(rules, caller);
+    if allowed.contains(&method) {
+        return Ok(());
     }
+    let message = match caller {
+        Some(caller) => format!(
+            "caller `{}` may not call {method}; it may call {}",
+            caller.name(),
+            listed(allowed.iter().copied())
+        ),
+        None => format!(
+            "a call without a credential may not call {method}; send the credential of a caller that may"
+        ),
+    };
+    Err(Failure::new(Reason::CallerNotAllowed, message))
 }
 
 /// Resolves the `target` of a request for a caller.

@@ -147,8 +147,10 @@ fn permitted<B>(request: &Request<B>) -> Result<(), Failure> {
     if calls_bedrock(path) {
         return Ok(());
     }
-    let context = request.extensions().get::<CallContext>();
-    permission::check_path(context.and_then(|context| context.caller.as_ref()), path)
+    let Some(context) = request.extensions().get::<CallContext>() else {
+        return Ok(());
+    };
+    permission::check_path(&context.generation.rules, context.caller.as_ref(), path)
 }
 
 pin_project! {

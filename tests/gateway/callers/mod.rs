@@ -4,6 +4,7 @@ mod certificates;
 mod issuers;
 mod keys;
 mod limits;
+mod matrix;
 mod observed;
 mod own_limits;
 mod permission;
