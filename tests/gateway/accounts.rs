@@ -7,13 +7,19 @@ use std::{
 
 use bedrock_emulator::{Call, Options, Quota, Quotas, Rate, Role};
 use bedrock_grpc::{
-    config::{AccountOptions, CallerSession, Config, RouteOptions},
+    config::{AccountOptions, CallerSession, Config, RecordFile, RouteOptions},
     pb::{GetTargetRequest, RouteHealth, stream_invoke_response::Event},
 };
 use futures_util::{StreamExt, stream};
+use serde_json::Value;
 use tonic::Code;
 
-use crate::harness::{Answer, Gateway, MODEL, access_of, ask, key_of, keyed, over, route, soon};
+use crate::{
+    harness::{
+        Answer, Gateway, MODEL, access_of, ask, get, key_of, keyed, over, route, soon, text,
+    },
+    usage::records::Records,
+};
 
 const ONE: &str = "arn:aws:iam::111122223333:role/bedrock";
 const TWO: &str = "arn:aws:iam::444455556666:role/bedrock";
@@ -143,6 +149,58 @@ async fn the_quotas_of_two_accounts_in_two_regions_add_up() {
     let calls = gateway.emulator.calls();
     let attempts = of("ConverseStream", &calls).count();
     assert!(attempts <= 110, "{attempts} attempts");
+}
+
+#[tokio::test]
+async fn the_usage_records_of_each_account_agree_with_what_bedrock_billed_it() {
+    let (key, mut records) = (key_of(), Records::create());
+    let unlimited = Quota::rate(Rate {
+        requests_per_minute: Some(1_000_000),
+        tokens_per_minute: Some(1_000_000_000),
+    });
+    let gateway = gateway(|config, options| {
+        config.access = access_of(&[("team-a", &key)]);
+        config.usage_records.file = Some(RecordFile::Path(records.path()));
+        // The emulator then has the usage of all calls.
+        options.quotas = Quotas::everywhere(unlimited);
+        options.quotas.minute_ms = Some(3_600_000);
+    })
+    .await;
+    let calls = stream::iter(0..60).map(|number| {
+        let mut request = ask("t");
+        let words = "word ".repeat(number + 1);
+        request.input.as_mut().unwrap().messages[0].content = vec![text(&words)];
+        gateway.stream(keyed(request, &key))
+    });
+    let answers: Vec<_> = calls.buffer_unordered(8).collect().await;
+    assert!(answers.iter().all(|answer| answer.end.is_ok()));
+    let mut recorded = BTreeMap::<String, (u64, u64)>::new();
+    for _ in &answers {
+        let record = records.next().await;
+        let tokens = |name: &str| record[name].as_u64().unwrap();
+        let account = record["account"].as_str().unwrap().to_owned();
+        let (calls, sum) = recorded.entry(account).or_default();
+        *calls += 1;
+        *sum += tokens("input_tokens") + tokens("output_tokens");
+    }
+    gateway.ended(answers.len() + 2).await;
+    let url = gateway.emulator.endpoint_url();
+    let address = url.strip_prefix("http://").unwrap().parse().unwrap();
+    let (_, quotas) = get(address, "/_emulator/quotas").await;
+    let quotas: Value = serde_json::from_str(&quotas).unwrap();
+    let mut billed = BTreeMap::<String, (u64, u64)>::new();
+    for minute in quotas["used"]["minutes"].as_array().unwrap() {
+        let name = match minute["account"].as_str().unwrap() {
+            "111122223333" => "one",
+            "444455556666" => "two",
+            other => panic!("{other} is not configured"),
+        };
+        let (calls, sum) = billed.entry(name.to_owned()).or_default();
+        *calls += minute["requests"].as_u64().unwrap();
+        *sum += minute["tokens"].as_u64().unwrap();
+    }
+    assert_eq!(recorded, billed);
+    assert_eq!(recorded.len(), 2, "{recorded:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,10 @@ use std::time::{Duration, SystemTime};
 use bedrock_emulator::{Emulator, Options};
 use bedrock_grpc::{
     config::{CallerOptions, ClientAuthentication, Config, Tls},
-    pb::inference_service_client::InferenceServiceClient,
+    pb::{
+        CredentialKind, GetLimitsRequest, inference_service_client::InferenceServiceClient,
+        limits_service_client::LimitsServiceClient,
+    },
 };
 use tempfile::NamedTempFile;
 use tonic::{
@@ -63,6 +66,10 @@ impl Mutual {
     }
 
     fn client(&self, identity: Option<Identity>) -> InferenceServiceClient<Channel> {
+        InferenceServiceClient::new(self.channel(identity))
+    }
+
+    fn channel(&self, identity: Option<Identity>) -> Channel {
         let ca = Certificate::from_pem(self.authority.pem());
         let mut tls = ClientTlsConfig::new().ca_certificate(ca);
         if let Some(identity) = identity {
@@ -70,7 +77,7 @@ impl Mutual {
         }
         let address = format!("https://localhost:{}", self.gateway.address.port());
         let endpoint = Endpoint::from_shared(address).unwrap().tls_config(tls);
-        InferenceServiceClient::new(endpoint.unwrap().connect_lazy())
+        endpoint.unwrap().connect_lazy()
     }
 
     async fn call(&self, identity: Option<Identity>) -> Answer {
@@ -80,6 +87,28 @@ impl Mutual {
             .end()
             .await
     }
+}
+
+#[tokio::test]
+async fn a_caller_with_a_certificate_learns_who_it_is_and_what_is_left() {
+    let mutual = Mutual::with(true, |config| {
+        let caller = config.access.callers.get_mut("team-a").unwrap();
+        caller.quota.requests_per_minute = Some(10);
+    })
+    .await;
+    let identity = || Some(mutual.authority.identity(TEAM_A));
+    mutual.call(identity()).await.is_whole();
+    let mut client = LimitsServiceClient::new(mutual.channel(identity()));
+    let limits = soon(client.get_limits(GetLimitsRequest {})).await;
+    let limits = limits.unwrap().into_inner();
+    assert_eq!(limits.caller, "team-a");
+    assert_eq!(limits.credential(), CredentialKind::Certificate);
+    let left: Vec<_> = limits
+        .limits
+        .iter()
+        .map(|limit| limit.remaining())
+        .collect();
+    assert_eq!(left, [9]);
 }
 
 #[tokio::test]

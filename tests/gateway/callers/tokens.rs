@@ -3,8 +3,11 @@
 use std::time::Instant;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use bedrock_grpc::config::{
-    Access, CallerOptions, GroupOptions, KeySetLocation, Quota, SignatureAlgorithm, Unlisted,
+use bedrock_grpc::{
+    config::{
+        Access, CallerOptions, GroupOptions, KeySetLocation, Quota, SignatureAlgorithm, Unlisted,
+    },
+    pb::{CredentialKind, GetLimitsRequest, limits_service_client::LimitsServiceClient},
 };
 use http::Request;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -340,6 +343,37 @@ async fn without_a_need_for_credentials_wrong_tokens_are_still_refused() {
     tokens.call(&key.sign(&claims("team-a"))).await.is_whole();
     let expired = but(claims("team-a"), "exp", json!(seconds(-90)));
     tokens.refuses(&key.sign(&expired), "expired").await;
+}
+
+#[tokio::test]
+async fn a_caller_with_a_token_learns_who_it_is_and_what_is_left() {
+    let key = es256();
+    let tokens = Tokens::with(&[&key], |access| {
+        access.jwt[0].groups_claim = Some("groups".to_owned());
+        let group = GroupOptions::default();
+        access.groups.insert("research".to_owned(), group);
+        let caller = access.callers.get_mut("team-a").unwrap();
+        caller.quota.requests_per_minute = Some(10);
+    })
+    .await;
+    let token = key.sign(&but(
+        claims("team-a"),
+        "groups",
+        json!(["research", "other"]),
+    ));
+    tokens.call(&token).await.is_whole();
+    let mut client = LimitsServiceClient::new(tokens.gateway.channel());
+    let answered = client.get_limits(bearer(GetLimitsRequest {}, &token)).await;
+    let limits = answered.unwrap().into_inner();
+    assert_eq!(limits.caller, "team-a");
+    assert_eq!(limits.credential(), CredentialKind::Token);
+    assert_eq!(limits.groups, ["research"]);
+    let left: Vec<_> = limits
+        .limits
+        .iter()
+        .map(|limit| limit.remaining())
+        .collect();
+    assert_eq!(left, [9]);
 }
 
 #[tokio::test]
