@@ -329,6 +329,7 @@ fn is_of_several_keys(problem: &Problem) -> bool {
         "needs `issuer`",
         "needs `tls.client_ca_file`",
         "cannot be discovered",
+        "every call would be refused",
         "needs `prices`",
     ]
     .iter()

@@ -126,11 +126,18 @@ fn report(
         file.display(),
         config.targets.aliases.len(),
         config.targets.allowed_model_ids.len(),
-        match config.access.callers.len() {
-            0 => "no callers: every client may make calls".to_owned(),
-            count => format!("{count} callers"),
-        }
+        callers(&config.access)
     ))
+}
+
+/// Returns who may make calls.
+fn callers(access: &Access) -> String {
+    let count = access.callers.len();
+    match (access.is_configured(), access.required) {
+        (false, _) => "no callers: every client may make calls".to_owned(),
+        (true, true) => format!("{count} callers"),
+        (true, false) => format!("{count} callers, and calls without a credential are accepted"),
+    }
 }
 
 /// Checks the keys file alone, and then together with the configuration.

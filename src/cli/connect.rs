@@ -13,7 +13,7 @@ use tonic::{
     transport::{Certificate, ClientTlsConfig, Endpoint, Identity, Uri},
 };
 
-use super::{client::Gateway, credential::Credential};
+use super::{client::Gateway, credential::Credential, request_file::unreadable};
 
 /// The timeout for TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -131,7 +131,8 @@ impl Connect {
             return Ok(endpoint);
         }
         let read = |option: &str, path: &Path| {
-            std::fs::read(path).map_err(|error| format!("{option} {}: {error}", path.display()))
+            std::fs::read(path)
+                .map_err(|error| unreadable(format_args!("{option} {}", path.display()), &error))
         };
         let certificates = |option: &str, path: &Path| match read(option, path)? {
             pem if CertificateDer::from_pem_slice(&pem).is_ok() => Ok(pem),

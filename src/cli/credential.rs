@@ -8,6 +8,7 @@ use std::{
 
 use tonic::metadata::{Ascii, MetadataValue};
 
+use super::request_file::unreadable;
 use crate::config;
 
 /// The metadata key of the credential.
@@ -81,7 +82,7 @@ const BAD_VARIABLE: &str =
 /// Reads a file that contains a credential. Error messages do not show its content.
 fn read(option: &str, path: &Path) -> Result<MetadataValue<Ascii>, String> {
     let text = fs::read_to_string(path)
-        .map_err(|error| format!("{option} {}: {error}", path.display()))?;
+        .map_err(|error| unreadable(format_args!("{option} {}", path.display()), &error))?;
     bearer(&text).ok_or_else(|| {
         format!(
             "{option} {}: expected one line of visible ASCII characters",

@@ -14,7 +14,7 @@ use clap::Args;
 
 use super::{
     emulated_quotas::EmulatedQuotas, exit::Exit, output::Output, sample_callers::SampleCallers,
-    signals,
+    signals, socket_address,
 };
 use crate::{
     bedrock::Sdk,
@@ -38,15 +38,15 @@ To try failures, append a fault such as `.fault-throttling` or `.fault-end-witho
 `bedrock-grpc emulate --help` lists all faults.")]
 pub struct Dev {
     /// Address for gRPC, gRPC-Web and the playground
-    #[arg(long, default_value = "127.0.0.1:50051", value_name = "IP:PORT")]
+    #[arg(long, default_value = "127.0.0.1:50051", value_name = "IP:PORT", value_parser = socket_address::parse)]
     listen: SocketAddr,
 
     /// Address for metrics and readiness
-    #[arg(long, default_value = "127.0.0.1:9090", value_name = "IP:PORT")]
+    #[arg(long, default_value = "127.0.0.1:9090", value_name = "IP:PORT", value_parser = socket_address::parse)]
     admin_listen: SocketAddr,
 
     /// Address for the emulator, which the gateway and any AWS SDK can call
-    #[arg(long, default_value = "127.0.0.1:8900", value_name = "IP:PORT")]
+    #[arg(long, default_value = "127.0.0.1:8900", value_name = "IP:PORT", value_parser = socket_address::parse)]
     emulator_listen: SocketAddr,
 
     /// Time until the model's first token, in milliseconds
@@ -246,6 +246,7 @@ fn greeting(
 ) -> String {
     let program = config::program();
     let request = r#"{"target":"claude","input":{"messages":[{"role":"ROLE_USER","content":[{"text":"Why is the sky blue?"}]}]}}"#;
+    let text = r#"{"inputText":"a lighthouse"}"#;
     let address = if grpc.port() == 50051 {
         String::new()
     } else {
@@ -271,6 +272,7 @@ bedrock-grpc dev: the gateway on an emulated Bedrock; no AWS account, nothing le
 Try, in another terminal:
 
   {key}{program} chat{address} --target claude 'Why is the sky blue?'
+  echo '{text}' | {key}{program} invoke-model{address} --target embed --body -
   grpcurl -plaintext {header}-d '{request}' {grpc} bedrock.inference.v1.InferenceService/StreamInvoke
 
 Ctrl-C ends it.

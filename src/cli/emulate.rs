@@ -6,7 +6,7 @@ use std::{
 
 use bedrock_emulator::{AccessKey, Credentials, Cut, Emulator, Fault, Options, Pace, Replay};
 
-use super::emulated_quotas::EmulatedQuotas;
+use super::{emulated_quotas::EmulatedQuotas, socket_address};
 
 /// The width of the column with the descriptions of faults in the help.
 const FAULT_COLUMNS: usize = 65;
@@ -16,10 +16,10 @@ const FAULT_COLUMNS: usize = 65;
 #[command(after_long_help = faults())]
 pub struct Args {
     /// Address for plain HTTP; port 0 lets the system choose
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8900")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8900", value_parser = socket_address::parse)]
     pub listen: SocketAddr,
     /// Address for TLS with HTTP/2 and HTTP/1.1, with a certificate that is created for this run
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "IP:PORT", value_parser = socket_address::parse)]
     pub tls_listen: Option<SocketAddr>,
     /// Write the CA certificate, which TLS clients must trust, to this PEM file
     #[arg(long, value_name = "FILE", requires = "tls_listen")]

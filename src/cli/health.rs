@@ -24,7 +24,8 @@ Examples:
 Exit codes of this command:
     0  SERVING
     1  any other status, or the gateway cannot be reached
-    2  the command line is wrong")]
+    2  the command line is wrong
+   64  a file of the command line is wrong")]
 pub struct Health {
     /// Full name of the service to check [default: the whole gateway]
     #[arg(
@@ -46,7 +47,7 @@ impl Health {
             Ok(gateway) => gateway,
             Err(message) => {
                 output.error(&message);
-                return Ok(Exit::Failed);
+                return Ok(Exit::BadInput);
             }
         };
         match gateway.health(&self.service).await {

@@ -1,6 +1,6 @@
 //! `keys`: creates API keys for callers.
 
-use std::io;
+use std::{io, time::SystemTime};
 
 use clap::{Args, Subcommand};
 
@@ -80,5 +80,8 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 fn not_after(text: &str) -> Result<String, String> {
-    ApiKey::read_time(text).map(|_| text.to_owned())
+    if ApiKey::read_time(text)? <= SystemTime::now() {
+        return Err("is over, so the key would never be valid; write a later time".to_owned());
+    }
+    Ok(text.to_owned())
 }

@@ -18,6 +18,7 @@
 //! | [`connect`] | the connection options of client commands |
 //! | [`client`] | the calls of client commands, with deadlines and a retry |
 //! | `request_file` | the file with a Converse request |
+//! | `socket_address` | the addresses on which `dev` and `emulate` listen |
 //! | [`events`] | prints an answer as JSON lines |
 //! | [`failure`] | a failed call, which is printed as text or JSON |
 //! | [`interrupt`] | handles Ctrl-C |
@@ -57,6 +58,8 @@ mod sample_callers;
 pub mod schema;
 pub mod serve;
 pub mod signals;
+#[cfg(feature = "emulator")]
+mod socket_address;
 pub mod targets;
 
 use std::io;

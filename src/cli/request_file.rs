@@ -24,7 +24,9 @@ impl RequestFile {
     /// file in messages. Fails with a message that says what is wrong.
     pub(super) fn read(path: &str) -> Result<(&str, Self), String> {
         let (name, text) = bytes(path)?;
-        let file = Self::parse(&text).map_err(|error| format!("{name}: {error}"))?;
+        let file = Self::parse(&text).map_err(|error| {
+            format!("{name}: is not a request in JSON, such as {{\"messages\": […]}}: {error}")
+        })?;
         Ok((name, file))
     }
 
@@ -53,8 +55,13 @@ pub(super) fn bytes(path: &str) -> Result<(&str, Vec<u8>), String> {
         "-" => "standard input",
         path => path,
     };
-    let bytes = read(path).map_err(|error| format!("{name}: {error}"))?;
+    let bytes = read(path).map_err(|error| unreadable(name, &error))?;
     Ok((name, bytes))
+}
+
+/// Returns the message for a file that cannot be read.
+pub(super) fn unreadable(name: impl fmt::Display, error: &io::Error) -> String {
+    format!("{name}: cannot be read: {error}; check the path and the permissions")
 }
 
 fn read(path: &str) -> io::Result<Vec<u8>> {

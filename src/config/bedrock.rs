@@ -163,10 +163,11 @@ fn shared_files(section: &Section<'_>) -> Vec<PathBuf> {
 }
 
 fn url(text: &str) -> Result<String, String> {
-    let host = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
-    if host.is_some_and(|host| !host.is_empty()) {
+    let is_url = text.parse().is_ok_and(|uri: http::Uri| {
+        let has_host = uri.host().is_some_and(|host| !host.is_empty());
+        has_host && matches!(uri.scheme_str(), Some("http" | "https"))
+    });
+    if is_url {
         return Ok(text.to_owned());
     }
     Err(format!(

@@ -69,7 +69,12 @@ fn read_all(file: File, most: u64) -> Result<Vec<u8>, String> {
 }
 
 fn unreadable(error: std::io::Error) -> String {
-    format!("cannot be read: {error}")
+    let hint = match error.kind() {
+        std::io::ErrorKind::NotFound => "; check the path",
+        std::io::ErrorKind::PermissionDenied => "; let the user of this process read it",
+        _ => "",
+    };
+    format!("cannot be read: {error}{hint}")
 }
 
 #[cfg(all(test, unix))]

@@ -57,6 +57,8 @@ pub(super) struct Section<'a> {
     place: ConfigLocation,
     entries: Vec<(Key, Node)>,
     known: Vec<&'static str>,
+    /// Those of the known keys whose value is a map.
+    maps: Vec<&'static str>,
     /// The keys that were present and have been read.
     taken: Vec<&'static str>,
     reading: &'a Reading<'a>,
@@ -84,6 +86,7 @@ impl<'a> Section<'a> {
             place: node.place,
             entries,
             known: Vec::new(),
+            maps: Vec::new(),
             taken: Vec::new(),
             reading,
         }
@@ -129,6 +132,7 @@ impl<'a> Section<'a> {
 
     /// Returns the section under a key. If the key is absent, the section is empty.
     pub(super) fn section(&mut self, key: &'static str) -> Section<'a> {
+        self.maps.push(key);
         let node = self.take(key).unwrap_or(Node {
             value: Value::Null,
             place: self.place,
@@ -138,12 +142,14 @@ impl<'a> Section<'a> {
 
     /// Returns the section under a key, if the key is present.
     pub(super) fn optional_section(&mut self, key: &'static str) -> Option<Section<'a>> {
+        self.maps.push(key);
         let node = self.take(key)?;
         Some(Section::of(self.path(key), node, self.reading))
     }
 
     /// Returns the sections under a key whose value is a map, each with its name.
     pub(super) fn named_sections(&mut self, key: &'static str) -> Vec<(Key, Section<'a>)> {
+        self.maps.push(key);
         let path = self.path(key);
         let Some(node) = self.take(key) else {
             return Vec::new();
@@ -250,7 +256,8 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Returns the list under a key. `read` parses each item.
+    /// Returns the list under a key. `read` parses each item. `None` if the key is absent, or if no
+    /// item is valid, which has been reported.
     pub(super) fn list<T>(
         &mut self,
         key: &'static str,
@@ -266,13 +273,12 @@ impl<'a> Section<'a> {
             );
             return None;
         };
-        Some(
-            items
-                .into_iter()
-                .enumerate()
-                .filter_map(|(i, item)| self.scalar(&format!("{path}[{i}]"), item, &read))
-                .collect(),
-        )
+        let is_empty = items.is_empty();
+        let items = items.into_iter().enumerate();
+        let valid: Vec<_> = items
+            .filter_map(|(i, item)| self.scalar(&format!("{path}[{i}]"), item, &read))
+            .collect();
+        (is_empty || !valid.is_empty()).then_some(valid)
     }
 
     fn scalar<T>(
@@ -322,8 +328,15 @@ impl<'a> Section<'a> {
 
     /// Reports the keys that were not read, each with the most similar known key.
     pub(super) fn finish(self) {
-        for (key, _) in &self.entries {
-            let hint = nearest(&key.name, self.known.iter().copied()).map_or_else(
+        for (key, node) in &self.entries {
+            // A key for the same kind of value is more likely to be meant.
+            let is_map = matches!(node.value, Value::Map(_));
+            let known = self.known.iter().copied();
+            let of_kind = known
+                .clone()
+                .filter(|key| self.maps.contains(key) == is_map);
+            let near = nearest(&key.name, of_kind).or_else(|| nearest(&key.name, known));
+            let hint = near.map_or_else(
                 || {
                     let mut known = self.known.clone();
                     known.sort_unstable();

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use super::{
     hosts::Hosts,
+    masked::masked_url,
     section::Section,
     trusted_proxies::{self, TrustedProxies},
     units,
@@ -138,11 +139,17 @@ fn origin(text: &str) -> Result<String, String> {
     let bare = text
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"));
-    let is_origin = bare.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#']));
+    let is_origin = bare.is_some_and(|host| {
+        let is_host = host
+            .parse()
+            .is_ok_and(|authority: http::uri::Authority| !authority.host().is_empty());
+        is_host && !host.contains('@')
+    });
     if text == "*" || is_origin {
         return Ok(text.to_owned());
     }
     Err(format!(
-        "`{text}` is not an origin; write a scheme and a host without a path, such as https://chat.example.com, or *"
+        "`{}` is not an origin; write a scheme and a host without a user and a path, such as https://chat.example.com, or *",
+        masked_url(text)
     ))
 }

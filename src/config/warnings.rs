@@ -21,6 +21,7 @@ impl Config {
         warnings.extend(unused_accounts(self));
         warnings.extend(tags_without_accounts(self));
         warnings.extend(undivided_limits(self));
+        warnings.extend(no_credentials(self));
         for (name, alias) in &targets.aliases {
             warnings.extend(sampling(name, alias, targets));
             warnings.extend(default_region(name, alias, self));
@@ -42,6 +43,27 @@ fn undivided_limits(config: &Config) -> Option<Problem> {
             "limits.replicas".to_owned(),
             ConfigLocation::default(),
             "is not set, so each replica enforces the whole of each limit while the store does not answer (`on_store_failure: local`); set the number of replicas, or `on_store_failure: deny`",
+        )
+    })
+}
+
+/// Warns about callers of which none can have a credential.
+fn no_credentials(config: &Config) -> Option<Problem> {
+    let access = &config.access;
+    let has_other = access.keys_file.is_some()
+        || !access.jwt.is_empty()
+        || access.kubernetes.is_some()
+        || access.has_client_ca;
+    let has_key = access
+        .callers
+        .values()
+        .any(|caller| !caller.keys.is_empty());
+    let is_needless = access.callers.is_empty() || !access.required || has_other || has_key;
+    (!is_needless).then(|| {
+        Problem::new(
+            "callers".to_owned(),
+            ConfigLocation::default(),
+            "no caller has a key, and no other kind of credential is configured, so every call is refused; create a key by `bedrock-grpc keys new --caller NAME`",
         )
     })
 }

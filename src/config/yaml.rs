@@ -63,7 +63,11 @@ pub(super) fn parse(text: &str) -> Result<Node, Problem> {
             serde_saphyr::Error::Budget { .. } => {
                 "too large or too complex: use fewer keys, anchors and aliases".to_owned()
             }
-            error => format!("not valid YAML: {}", first_line(&error.to_string())),
+            serde_saphyr::Error::DuplicateMappingKey { key, .. } => format!(
+                "the key `{}` is here for the second time; remove one of the two",
+                key.as_deref().unwrap_or_default()
+            ),
+            error => format!("not valid YAML: {}", without_place(&error.to_string())),
         };
         Problem::new("", place, message)
     })?;
@@ -83,8 +87,10 @@ pub(super) fn config_of_values(tree: Node) -> (Node, bool) {
     (tree, false)
 }
 
-fn first_line(message: &str) -> &str {
-    message.lines().next().unwrap_or(message)
+/// Returns the first line of a message, without its place. The problem has the place.
+fn without_place(message: &str) -> &str {
+    let line = message.lines().next().unwrap_or(message);
+    line.rsplit_once(" at line ").map_or(line, |(what, _)| what)
 }
 
 fn place_of(location: serde_saphyr::Location) -> ConfigLocation {

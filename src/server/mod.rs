@@ -92,7 +92,13 @@ impl Listeners {
     pub fn bind(config: &Config) -> io::Result<Self> {
         let bind = |address: SocketAddr| {
             let listener = TcpListener::bind(address).map_err(|error| {
-                io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+                let hint = match error.kind() {
+                    io::ErrorKind::AddrInUse => "; stop the other process, or change the address",
+                    io::ErrorKind::PermissionDenied => "; use a port from 1024 on",
+                    _ => "; change the address",
+                };
+                let message = format!("cannot listen on {address}: {error}{hint}");
+                io::Error::new(error.kind(), message)
             })?;
             listener.set_nonblocking(true)?;
             Ok::<_, io::Error>(listener)

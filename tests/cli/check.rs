@@ -262,3 +262,28 @@ fn every_file_is_checked() {
     assert!(error.contains("wrong.yaml:1:10: workers"), "{error}");
     assert!(error.contains("other.yaml:1:1: wrokers"), "{error}");
 }
+
+#[test]
+fn it_says_who_can_make_calls() {
+    let target = "targets: {a: {model_id: 'amazon.nova-lite-v1:0'}}";
+    let key = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    let caller = format!("callers: {{a: {{keys: [{{sha256: {key}}}]}}}}");
+    let issuer = "access: {jwt: [{issuer: 'https://a.example', audiences: [b], unlisted: {groups: [c]}}]}\ngroups: {c: {}}";
+    for (text, expected, warning) in [
+        ("", "no callers: every client may make calls", ""),
+        (&caller, "1 callers\n", ""),
+        (issuer, "0 callers\n", ""),
+        (
+            &format!("{caller}\naccess: {{required: false}}"),
+            "1 callers, and calls without a credential are accepted",
+            "",
+        ),
+        ("callers: {a: {}}", "1 callers\n", "no caller has a key"),
+    ] {
+        let (code, out, err) = check(&format!("{target}\n{text}"));
+        assert_eq!(code, Some(0), "{err}");
+        assert!(out.contains(expected), "{out}");
+        assert!(err.contains(warning), "{err}");
+        assert_eq!(err.is_empty(), warning.is_empty(), "{err}");
+    }
+}

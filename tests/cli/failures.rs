@@ -241,4 +241,28 @@ async fn an_unreachable_gateway_is_unavailable() {
     assert_eq!(ended.code, Some(69));
     let said = format!("error: UNAVAILABLE: the gateway at http://{address} cannot be reached: ");
     assert!(ended.stderr.starts_with(&said), "{}", ended.stderr);
+    let hint = "start the gateway, or set --address to where it listens";
+    assert!(ended.stderr.contains(hint), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn input_files_that_cannot_be_used_are_named_with_what_to_do() {
+    let gateway = Gateway::start().await;
+    let wrong = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(wrong.path(), "x").unwrap();
+    let wrong = wrong.path().to_str().unwrap();
+    let invoke = ["invoke", "--target", "a", "--converse"];
+    let body = ["invoke-model", "--target", "a", "--body"];
+    let missing = "cannot be read: No such file or directory (os error 2); check the path";
+    for (args, expected) in [
+        ([&invoke[..], &["/missing"]].concat(), missing),
+        ([&body[..], &["/missing"]].concat(), missing),
+        (vec!["targets", "--key-file", "/missing"], missing),
+        (vec!["health", "--token-file", "/missing"], missing),
+        ([&invoke[..], &[wrong]].concat(), "is not a request in JSON"),
+    ] {
+        let ended = Process::start(gateway.address, &args).end().await;
+        assert_eq!(ended.code, Some(64), "{args:?}: {ended:?}");
+        assert!(ended.stderr.contains(expected), "{args:?}: {ended:?}");
+    }
 }

@@ -134,8 +134,18 @@ async fn a_wrong_file_is_said_before_any_call() {
         "/does/not/exist.json",
     ];
     for (args, input, code, message) in [
-        (&stdin[..], "{\"messages\":", 64, "standard input: EOF"),
-        (&stdin, "[]", 64, "standard input: invalid type"),
+        (
+            &stdin[..],
+            "{\"messages\":",
+            64,
+            "standard input: is not a request in JSON",
+        ),
+        (
+            &stdin,
+            "[]",
+            64,
+            "JSON, such as {\"messages\": […]}: invalid type",
+        ),
         (&stdin, r#"{"messages":7}"#, 64, "messages"),
         (&missing, "", 64, "/does/not/exist.json: "),
         (&["invoke", "--converse", "-"], BODY, 2, "no target"),

@@ -40,9 +40,21 @@ async fn a_certificate_authority_of_ones_own_is_trusted_when_named() {
         "{}",
         ended.stderr
     );
+    let targets = |address: String| {
+        let args = ["targets", "--address", &address];
+        let started = Process::start(gateway.address, &args);
+        async move { started.end().await.stderr }
+    };
+    let said = targets(address.clone()).await;
+    assert!(said.contains("by --ca"), "{said}");
+    let said = targets(format!("http://localhost:{}", gateway.address.port())).await;
+    assert!(said.contains("use https:// in --address"), "{said}");
+    let plain = Gateway::start().await;
+    let said = targets(format!("https://localhost:{}", plain.address.port())).await;
+    assert!(said.contains("use http:// in --address"), "{said}");
 
     let ended = probe(&["--ca", "/does/not/exist.pem"]).await;
-    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.code, Some(64));
     assert!(
         ended.stderr.contains("--ca /does/not/exist.pem: "),
         "{}",

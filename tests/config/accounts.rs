@@ -11,7 +11,8 @@ fn accounts_have_roles_and_routes_name_them() {
     let config = parse(&format!(
         "accounts: {{one: {{{ROLE}, session_tags: {{team: a}}, session_duration: 1h}}, two: {{role_arn: 'arn:aws:iam::444455556666:role/x'}}}}
 targets: {{a: {{model_id: x.y, accounts: [one, two]}}}}
-callers: {{search: {{session_tags: {{team: search}}}}}}"
+callers: {{search: {{session_tags: {{team: search}}}}}}
+access: {{keys_file: /keys.yaml}}"
     ))
     .unwrap();
     let one = &config.accounts["one"];
@@ -89,7 +90,7 @@ fn accounts_without_effect_are_warned_of() {
         ),
         ("accounts: {one: {ROLE}}", "accounts.one", "no target names"),
         (
-            "callers: {search: {session_tags: {team: a}}}",
+            "callers: {search: {session_tags: {team: a}}}\naccess: {keys_file: /keys.yaml}",
             "callers.search.session_tags",
             "only sessions of roles have tags",
         ),

@@ -173,6 +173,49 @@ fn broken_yaml_names_its_line() {
     assert!(found[0].contains("not valid YAML"), "{found:?}");
     let twice = problems("workers: 1\nworkers: 2\n");
     assert!(twice[0].starts_with("2:"), "{twice:?}");
+    let second = "`workers` is here for the second time";
+    assert!(twice[0].contains(second), "{twice:?}");
+}
+
+#[test]
+fn a_mistake_has_one_message_that_says_what_to_do() {
+    for (text, expected) in [
+        (
+            "bedrock: {endpoint: 'http://b'}",
+            "did you mean `endpoint_url`?",
+        ),
+        (
+            "bedrock: {endpoint: {us-east-1: {}}}",
+            "did you mean `endpoints`?",
+        ),
+        (
+            "bedrock: {endpoint_url: 'http://a b'}",
+            "`http://a b` is not a URL; write one such as",
+        ),
+        ("bedrock: {endpoint_url: 'https://'}", "is not a URL"),
+        (
+            "cors: {allowed_origins: ['https://u:secret@a.example']}",
+            "without a user",
+        ),
+        (
+            "cors: {allowed_origins: ['https://a b']}",
+            "is not an origin",
+        ),
+        (
+            "callers: {a: {methods: [invoke_model]}}",
+            "is not one of: Invoke,",
+        ),
+        ("callers: {a: {methods: []}}", "list at least one method"),
+        (
+            "access: {required: true}",
+            "every call would be refused; add `callers`",
+        ),
+    ] {
+        let found = problems(text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains(expected), "{found:?}");
+        assert!(!found[0].contains("secret"), "{found:?}");
+    }
 }
 
 #[test]

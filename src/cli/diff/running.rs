@@ -58,7 +58,7 @@ async fn ask(host: &str, port: u16) -> Result<Running, String> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let stream = TcpStream::connect((bare, port))
         .await
-        .map_err(|error| text(&error))?;
+        .map_err(|error| format!("{error}; name the admin port of a running gateway by --admin"))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| text(&error))?;

@@ -1,15 +1,18 @@
 //! A failed call, with everything that the gateway has reported about it.
 
+mod causes;
 mod detail;
+mod hint;
 mod json;
 mod lines;
 mod print;
 
-use std::{error::Error, time::Duration};
+use std::{error::Error as _, time::Duration};
 
 use prost::Message;
 use tonic::{Code, Status};
 
+pub use self::causes::{cause, find};
 use self::detail::Detail;
 use super::exit::Exit;
 
@@ -46,9 +49,11 @@ impl Failure {
         }
         let cause = cause(source);
         let message = if find::<tonic::ConnectError>(source).is_some() {
-            format!("the gateway at {address} cannot be reached: {cause}")
+            let hint = hint::of_unreachable(source, address);
+            format!("the gateway at {address} cannot be reached: {cause}; {hint}")
         } else {
-            format!("the connection to the gateway at {address} broke: {cause}")
+            let hint = hint::of_broken(address);
+            format!("the connection to the gateway at {address} broke: {cause}; {hint}")
         };
         Self::own(Code::Unavailable, message, Origin::Connection)
     }
@@ -148,19 +153,4 @@ impl Failure {
             Code::Unauthenticated => "UNAUTHENTICATED",
         }
     }
-}
-
-/// Returns the message of an error's innermost cause, which is usually the most specific one.
-pub fn cause(error: &(dyn Error + 'static)) -> String {
-    let innermost = chain(error).last().unwrap_or(error);
-    innermost.to_string()
-}
-
-/// Returns the first error of this type, among an error and its causes.
-pub fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    chain(error).find_map(<dyn Error>::downcast_ref)
-}
-
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
 }

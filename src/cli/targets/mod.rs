@@ -50,7 +50,7 @@ impl Targets {
             Ok(gateway) => gateway,
             Err(message) => {
                 output.error(&message);
-                return Ok(Exit::Failed);
+                return Ok(Exit::BadInput);
             }
         };
         let Answer {

@@ -121,7 +121,10 @@ pub fn check(
     path: &Path,
     content: Result<impl AsRef<[u8]>, String>,
 ) -> Result<KeysByCaller, Problems> {
-    let whole = |message: String| vec![Problem::new("", ConfigLocation::default(), message)];
+    let whole = |message: String| {
+        let key = "access.keys_file";
+        vec![Problem::new(key, ConfigLocation::default(), message)]
+    };
     let keys = content.map_err(whole).and_then(|content| {
         let text = std::str::from_utf8(content.as_ref())
             .map_err(|error| whole(format!("is not UTF-8 text: {error}")))?;

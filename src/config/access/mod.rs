@@ -187,7 +187,6 @@ pub(super) fn read(
     let wants_kubernetes = section.has("kubernetes");
     let kubernetes = tokens::read_kubernetes(&mut section, &known_group);
     (access.jwt, access.kubernetes) = (jwt, kubernetes);
-    section.finish();
     let known = Known {
         groups: &access.groups,
         targets,
@@ -207,6 +206,13 @@ pub(super) fn read(
         .iter()
         .map(|(name, caller)| (name.as_str(), caller.keys.as_slice()));
     keys::check_unique(keys, reading);
+    if required == Some(true) && !access.is_configured() {
+        section.report(
+            "required",
+            "no caller can have a credential, so every call would be refused; add `callers`, access.keys_file, access.jwt, access.kubernetes or tls.client_ca_file",
+        );
+    }
+    section.finish();
     access.required = required.unwrap_or_else(|| access.is_configured());
     access
 }
