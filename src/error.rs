@@ -53,8 +53,7 @@ reasons! {
     CallerBudgetExhausted => "CALLER_BUDGET_EXHAUSTED",
     /// A limit on money applies, and no price is configured for the model.
     PriceUnknown => "PRICE_UNKNOWN",
-    /// The store of the limits' counts is unreachable, and the operator has forbidden calls without
-    /// it.
+    /// The store of limits is unreachable, and the operator does not allow calls without it.
     LimitStoreUnavailable => "LIMIT_STORE_UNAVAILABLE",
     /// A web page made the call, and the operator does not allow its origin.
     OriginNotAllowed => "ORIGIN_NOT_ALLOWED",

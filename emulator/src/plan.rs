@@ -312,8 +312,8 @@ fn encode(out: &mut BytesMut, event: Event, in_chunks: bool) {
     frame::event(out, event.name, payload);
 }
 
-/// Returns the plan of a body without frames. It is sent as a whole after the time to the first
-/// token, or it is broken off by the fault.
+/// Returns the plan of a response without frames. The whole body is sent after the time that all
+/// tokens would take. A fault can cut the body.
 pub(super) fn unary(body: Bytes, pace: Pace, events: usize, fault: Option<Fault>) -> Plan {
     let tokens = u32::try_from(events).unwrap_or(u32::MAX);
     let wait = pace

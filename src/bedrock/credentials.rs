@@ -171,8 +171,8 @@ impl Identity {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    /// Handles credentials that AWS rejected. `generation` is their number. Returns whether newer
-    /// credentials are available, so that the call can be retried.
+    /// Handles credentials that AWS rejected. `generation` is the generation of these
+    /// credentials. Returns whether newer ones are available, so that the call can be retried.
     pub(super) async fn rejected(&self, generation: u64) -> bool {
         let mut chain = self.0.chain.lock().await;
         if self.generation() > generation {

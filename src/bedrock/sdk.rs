@@ -74,8 +74,9 @@ impl Sdk {
     ///
     /// Fails if a file of certificates cannot be read.
     pub async fn load(options: &BedrockOptions) -> Result<Self, TlsError> {
-        // The profile may name certificates, so the first client has none. The SDK uses it only to
-        // request the Region from the instance metadata service.
+        // The AWS profile, which is not loaded yet, can name the file of CA certificates. So the
+        // first client trusts no CA. The SDK uses it only to request the Region from the instance
+        // metadata service.
         let http = Http::new(CurrentSettings::new(Trust::without_roots()?, options));
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.for_whole_answers(LONGEST_ANSWER))

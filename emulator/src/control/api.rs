@@ -61,7 +61,7 @@ static TAG_KEY: Shape = Shape::String(Text::length(1, 128).matching(TAG_TEXT, ta
 static TAG_VALUE: Shape = Shape::String(Text::length(0, 256).matching(TAG_TEXT, tag_text));
 
 /// Returns whether a text consists of characters for which `alone` is true, each optionally
-/// followed by one other character.
+/// followed by one space, `_` or `-`.
 fn words(text: &str, alone: impl Fn(char) -> bool) -> bool {
     let mut after_one = false;
     for c in text.chars() {

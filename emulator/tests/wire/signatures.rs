@@ -112,7 +112,8 @@ async fn dates_within_five_minutes() {
                 SystemTime::now() + shift
             }
         };
-        // About a second passes between signing and checking, so 299 must be within the limit.
+        // About a second passes between signing and checking, which could exceed the limit of 300 s
+        // for a skew of 299 s. Both of these cases get 30 s of room.
         let room = Duration::from_secs(if skew.abs() == 299 { 30 } else { 0 });
         let clock = Arc::new(move || if skew < 0 { now() + room } else { now() - room });
         let emulator = start(Options {

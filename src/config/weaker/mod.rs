@@ -487,7 +487,7 @@ mod tests {
             lost(&config("", "", "", tiers), &config("", "", tiers, "")),
             ["callers.y.service_tiers"]
         );
-        // A group's restriction can move to all of its callers.
+        // A group's restriction can move only to all of its callers. Here, `x` does not get it.
         assert_eq!(
             lost(
                 &config("", "", tiers, "groups: [g]"),

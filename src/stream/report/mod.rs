@@ -79,8 +79,8 @@ pub(crate) struct CallReport {
     /// The usage and the reservation of the call, if they are counted.
     bill: Option<Box<Bill>>,
     end: (&'static str, Option<Reason>),
-    /// Whether the call has ended. If not, the client has cancelled it, or a layer decides its
-    /// outcome.
+    /// Whether the outcome is known. If it is not when the report is dropped, the client has
+    /// cancelled the call, or a layer decides its outcome.
     is_ended: bool,
     caller: Option<Identity>,
     record: Option<OpenRecord>,
