@@ -56,7 +56,7 @@ fn spelled(code: Code) -> String {
 /// Returns the values of a "retry?" cell. The text after the first clause is only an explanation.
 fn retries(cell: &str) -> Vec<&str> {
     let first = cell.split([';', ',']).next().unwrap_or_default();
-    let without = cell.contains("without it").then_some("no");
+    let without = cell.contains("if there is none").then_some("no");
     std::iter::once(first).chain(without).collect()
 }
 
