@@ -80,9 +80,7 @@ impl Enforced<'_> {
         let json = std::str::from_utf8(body).map_err(|_| self.unreadable("it is not UTF-8"))?;
         check_until(json, stop).map_err(|why| match why {
             NotJson::Stopped => Failure::new(Reason::Cancelled, "the client cancelled the call"),
-            NotJson::TooDeep | NotJson::Malformed { .. } | NotJson::Unsupported { .. } => {
-                self.unreadable(&why.to_string())
-            }
+            NotJson::TooDeep | NotJson::Malformed { .. } => self.unreadable(&why.to_string()),
         })?;
         let mut out = Violations::until(stop.clone());
         let mut walked = Ok(Found::Other);

@@ -3,7 +3,6 @@
 mod position;
 mod reader;
 mod unescape;
-mod unsupported;
 mod writer;
 
 use crate::bounds::Stop;
@@ -11,7 +10,6 @@ pub(crate) use position::Position;
 pub use reader::MAX_DEPTH;
 pub(crate) use reader::{Reader, Syntax, ValueKind};
 pub(crate) use unescape::UnpairedSurrogates;
-use unsupported::MAX_NUMBER;
 pub(crate) use writer::Writer;
 
 /// Why a text was not accepted as JSON.
@@ -26,13 +24,6 @@ pub enum NotJson {
         /// What is wrong at that byte.
         what: &'static str,
     },
-    /// The text is JSON, but has a part that readers of JSON such as Bedrock's refuse.
-    Unsupported {
-        /// The offset of the part's first byte.
-        at: usize,
-        /// What is refused.
-        what: &'static str,
-    },
     /// The check was stopped because its result is no longer needed.
     Stopped,
 }
@@ -42,15 +33,13 @@ impl std::fmt::Display for NotJson {
         match self {
             Self::TooDeep => f.write_str("nested too deep"),
             Self::Malformed { at, what } => write!(f, "not valid JSON at byte {at}: {what}"),
-            Self::Unsupported { at, what } => write!(f, "not accepted at byte {at}: {what}"),
             Self::Stopped => f.write_str("the check was stopped before the end of the text"),
         }
     }
 }
 
 /// Checks that `text` is one well-formed JSON value, at most [`MAX_DEPTH`] levels deep, with
-/// nothing after it but white space, without unpaired surrogates and numbers of more than 1,000
-/// characters.
+/// nothing after it but white space.
 ///
 /// # Errors
 ///
@@ -68,14 +57,7 @@ pub fn check(text: &str) -> Result<(), String> {
 pub fn check_until(text: &str, stop: &Stop) -> Result<(), NotJson> {
     let mut reader = Reader::with_limit(text, MAX_DEPTH);
     let mut look_at = Stop::INTERVAL;
-    let mut last = 0;
-    let mut long_number = None;
     let goes_on = |at: usize| {
-        // Most values are too short to be a long number.
-        if at - last > MAX_NUMBER && long_number.is_none() {
-            long_number = unsupported::long_number(text, last);
-        }
-        last = at;
         if at < look_at {
             return true;
         }
@@ -83,15 +65,7 @@ pub fn check_until(text: &str, stop: &Stop) -> Result<(), NotJson> {
         !stop.is_set()
     };
     match reader.skip_while(goes_on).and_then(|_| reader.end()) {
-        Ok(()) => {
-            let unsupported = long_number
-                .or_else(|| unsupported::long_number(text, last))
-                .or_else(|| unsupported::unpaired_surrogate(text));
-            match unsupported {
-                None => Ok(()),
-                Some((at, what)) => Err(NotJson::Unsupported { at, what }),
-            }
-        }
+        Ok(()) => Ok(()),
         Err(syntax) if syntax.what == reader::STOPPED => Err(NotJson::Stopped),
         Err(syntax) if syntax.what == reader::TOO_DEEP => Err(NotJson::TooDeep),
         Err(Syntax { at, what }) => Err(NotJson::Malformed { at, what }),
