@@ -42,7 +42,7 @@ const CLUSTER: &str = "access.kubernetes.";
 
 /// All settings of callers, groups and accounts. Names can contain dots, so a key is split at its
 /// setting. This works because no setting is the end of another one.
-const SETTINGS: [&str; 21] = [
+const SETTINGS: [&str; 23] = [
     "guardrail",
     "service_tiers",
     "s3_locations",
@@ -54,6 +54,8 @@ const SETTINGS: [&str; 21] = [
     "role_arn",
     "session_tags",
     "session_per_caller",
+    "service_accounts",
+    "certificates",
     "limits.max_tokens",
     "limits.open_streams",
     "limits.requests_per_minute",

@@ -5,18 +5,21 @@
 //! |---|---|
 //! | `protection` | lists the settings that protect the gateway |
 //! | `key` | the keys of these settings |
+//! | `credential` | finds out whether credentials of a removed caller would still be accepted |
 //!
 
+mod credential;
 mod key;
 mod protection;
 
 use std::collections::BTreeSet;
 
 use self::{
+    credential::{accepts_tokens_of, falls_to_others, is_credential},
     key::{Place, ProtectedKey},
     protection::{
-        CALLER_PREFIX, CALLERS, CLIENT_AUTH, CLIENT_CA, GROUPS, GUARDRAIL, METADATA, ON_REVOKE,
-        ONLY, REQUIRED, S3_LOCATIONS, TAGS, TLS, UNLISTED, protected,
+        CALLER_PREFIX, CALLERS, CLIENT_AUTH, CLIENT_CA, FROM_HEADERS, GROUPS, GUARDRAIL, LISTS,
+        METADATA, ON_REVOKE, ONLY, REQUIRED, S3_LOCATIONS, TAGS, TLS, UNLISTED, protected,
     },
 };
 use super::Config;
@@ -47,7 +50,7 @@ pub fn weakened(old: &[String], new: &Config) -> Vec<(String, String)> {
     let no_ca = lost.iter().any(|key| key.setting == CLIENT_CA);
     lost.into_iter()
         .filter(|key| !(no_ca && key.setting == CLIENT_AUTH))
-        .map(|key| (key.to_string(), what(&key)))
+        .map(|key| (key.to_string(), change.what(&key)))
         .collect()
 }
 
@@ -65,6 +68,7 @@ impl Change<'_> {
         !self.kept.contains(key)
             && !self.is_of_removed(key)
             && !self.is_moved(key)
+            && (!is_credential(&key.setting) || self.falls_to_others(key))
             // If no level has this list, requests may not name any location, so no protection is
             // lost.
             && (key.setting != S3_LOCATIONS || names_s3_locations(self.new))
@@ -72,15 +76,27 @@ impl Change<'_> {
 
     /// Returns whether a key belongs to a part that the new configuration does not contain, so that
     /// nothing is left to protect. A group can be removed while its callers remain; this is
-    /// detected by the keys of their memberships.
+    /// detected by the keys of their memberships. A caller can be removed while its credentials are
+    /// still accepted.
     fn is_of_removed(&self, key: &ProtectedKey) -> bool {
         let access = &self.new.access;
         let unlisted = key.setting.starts_with(UNLISTED);
         match &key.place {
             Place::All => false,
             Place::Target(name) => !self.new.targets.aliases.contains_key(name),
-            Place::Group(name) => !access.groups.contains_key(name),
-            Place::Caller(name) => !access.callers.contains_key(name),
+            // Tokens may still name the group.
+            Place::Group(name) => {
+                let is_named = access
+                    .jwt
+                    .iter()
+                    .any(|issuer| issuer.groups_claim.is_some());
+                !access.groups.contains_key(name) && !is_named
+            }
+            Place::Caller(name) => {
+                !access.callers.contains_key(name)
+                    && !is_credential(&key.setting)
+                    && !accepts_tokens_of(access, name)
+            }
             Place::Account(name) => !self.new.accounts.contains_key(name),
             // If `unlisted` is missing, callers that are not configured are refused.
             Place::Issuer(name) => {
@@ -96,11 +112,24 @@ impl Change<'_> {
         }
     }
 
+    /// Returns whether a credential that a caller no longer has would identify another caller.
+    fn falls_to_others(&self, key: &ProtectedKey) -> bool {
+        match &key.place {
+            Place::Caller(name) => falls_to_others(&self.new.access, name, &key.setting),
+            _ => false,
+        }
+    }
+
     /// Returns whether a setting was moved to places where it restricts at least the same calls.
     fn is_moved(&self, key: &ProtectedKey) -> bool {
         let setting = &key.setting;
         match &key.place {
             Place::Target(_) => self.is_added(&Place::All, setting),
+            // A fixed value for all calls replaces the value of a header.
+            Place::All => setting.strip_prefix(FROM_HEADERS).is_some_and(|pair| {
+                let fixed = ProtectedKey::new(&Place::All, format!("{METADATA}{pair}"));
+                self.kept.contains(&fixed)
+            }),
             Place::Group(name) => {
                 self.is_added(&Place::All, setting) || self.is_moved_to_callers(name, setting)
             }
@@ -112,7 +141,7 @@ impl Change<'_> {
                 }
                 None => self.is_added_for(name, setting),
             },
-            Place::All | Place::Account(_) | Place::Issuer(_) | Place::Cluster => false,
+            Place::Account(_) | Place::Issuer(_) | Place::Cluster => false,
         }
     }
 
@@ -146,20 +175,87 @@ impl Change<'_> {
     fn is_added_for(&self, caller: &str, setting: &str) -> bool {
         let place = Place::Caller(caller.to_owned());
         let options = self.new.access.callers.get(caller);
-        let mut groups = options.into_iter().flat_map(|options| &options.groups);
+        let groups: Vec<_> = options
+            .into_iter()
+            .flat_map(|options| &options.groups)
+            .filter(|name| {
+                let group = Place::Group((*name).clone());
+                self.kept.contains(&ProtectedKey::new(&group, setting))
+            })
+            .collect();
+        // Groups add to each other's lists, so the list of one group does not restrict a caller
+        // that is also in another group with such a list.
+        let restrict = groups.len() == 1 || !LISTS.contains(&setting);
         self.is_added(&Place::All, setting)
             || self.is_added(&place, setting)
-            || groups.any(|name| {
-                let group = Place::Group(name.clone());
-                self.is_added(&group, setting)
-                    || self.kept.contains(&ProtectedKey::new(&group, setting))
-                        && self.is_added(&place, &format!("{GROUPS}{name}]"))
-            })
+            || restrict
+                && groups.into_iter().any(|name| {
+                    self.is_added(&Place::Group(name.clone()), setting)
+                        || self.is_added(&place, &format!("{GROUPS}{name}]"))
+                })
     }
 
     fn is_added(&self, place: &Place, setting: &str) -> bool {
         let key = ProtectedKey::new(place, setting);
         self.kept.contains(&key) && !self.old.contains(&key)
+    }
+
+    /// Returns a message that says what a configuration without this protection lacks.
+    fn what(&self, key: &ProtectedKey) -> String {
+        let (place, setting) = (&key.place, key.setting.as_str());
+        let of_all = match setting {
+            CALLERS => "no caller is left",
+            REQUIRED => "calls without an identity would be allowed",
+            ON_REVOKE => "open calls of revoked credentials would continue",
+            TLS => "new connections would be plain text",
+            CLIENT_CA => "client certificates would no longer be checked",
+            CLIENT_AUTH => "client certificates would no longer be required",
+            ONLY => "the region fence is missing",
+            _ => "",
+        };
+        if *place == Place::All && !of_all.is_empty() {
+            return of_all.to_owned();
+        }
+        let is_entry = |key: &str| setting.starts_with(key);
+        let access = &self.new.access;
+        match place {
+            Place::Caller(name) if is_credential(setting) => {
+                return format!(
+                    "this credential would still be accepted, without the restrictions of {name}"
+                );
+            }
+            Place::Caller(name) if !access.callers.contains_key(name) => {
+                return "tokens of the removed caller would still be accepted, without this setting"
+                .to_owned();
+            }
+            Place::Group(name) if !access.groups.contains_key(name) => {
+                return "tokens may still name the removed group, and would lose its restrictions"
+                    .to_owned();
+            }
+            _ => {}
+        }
+        match setting {
+            GUARDRAIL => format!("no guardrail would be enforced for {place}"),
+            ONLY => "the target's region fence is missing".to_owned(),
+            CALLER_PREFIX => "callers of the issuer could have the names of others".to_owned(),
+            _ if is_entry(FROM_HEADERS) => {
+                "this pair is no longer added; callers could choose its value".to_owned()
+            }
+            _ if is_entry(METADATA) => {
+                format!("this value is no longer set for {place}; callers could choose it")
+            }
+            _ if is_entry(TAGS) => format!("the sessions of {place} would lack this tag"),
+            _ if is_entry(UNLISTED) => {
+                "callers that are not configured would lose the restrictions of the group"
+                    .to_owned()
+            }
+            _ => match group_of(setting) {
+                Some(group) => {
+                    format!("the caller would lose the restrictions of the group {group}")
+                }
+                None => format!("the restriction of {place} is missing"),
+            },
+        }
     }
 }
 
@@ -177,43 +273,6 @@ fn names_s3_locations(config: &Config) -> bool {
         .chain(callers.map(|caller| &caller.permission.policy))
         .chain([&config.targets.policy]);
     policies.any(|policy| policy.s3_locations.is_some())
-}
-
-/// Returns a message that says what a configuration without this protection lacks.
-fn what(key: &ProtectedKey) -> String {
-    let (place, setting) = (&key.place, key.setting.as_str());
-    let of_all = match setting {
-        CALLERS => "no caller is left",
-        REQUIRED => "calls without an identity would be allowed",
-        ON_REVOKE => "open calls of revoked credentials would continue",
-        TLS => "new connections would be plain text",
-        CLIENT_CA => "client certificates would no longer be checked",
-        CLIENT_AUTH => "client certificates would no longer be required",
-        ONLY => "the region fence is missing",
-        _ => "",
-    };
-    if *place == Place::All && !of_all.is_empty() {
-        return of_all.to_owned();
-    }
-    let is_entry = |key: &str| setting.starts_with(key);
-    match setting {
-        GUARDRAIL => format!("no guardrail would be enforced for {place}"),
-        ONLY => "the target's region fence is missing".to_owned(),
-        CALLER_PREFIX => "callers of the issuer could have the names of others".to_owned(),
-        _ if is_entry(METADATA) => {
-            format!("this value is no longer set for {place}; callers could choose it")
-        }
-        _ if is_entry(TAGS) => format!("the sessions of {place} would lack this tag"),
-        _ if is_entry(UNLISTED) => {
-            "callers that are not configured would lose the restrictions of the group".to_owned()
-        }
-        _ => match group_of(setting) {
-            Some(group) => {
-                format!("the caller would lose the restrictions of the group {group}")
-            }
-            None => format!("the restriction of {place} is missing"),
-        },
-    }
 }
 
 #[cfg(test)]
@@ -369,6 +428,16 @@ mod tests {
         );
         assert_eq!(lost(&narrow, &bare), [""; 0]);
         assert_eq!(lost(&format!("{of_all}{bare}"), &bare), [""; 0]);
+        // A request may name what all lists allow, so the list of all targets restricts others.
+        let everywhere = of_target(", s3_locations: ['*']");
+        assert_eq!(
+            lost(&format!("{of_all}{everywhere}"), &everywhere),
+            [S3_LOCATIONS]
+        );
+        for section in ["callers", "groups"] {
+            let inner = format!("{bare}{section}: {{x: {{s3_locations: ['*']}}}}\n");
+            assert_eq!(lost(&format!("{of_all}{inner}"), &inner), [S3_LOCATIONS]);
+        }
     }
 
     /// Returns the keys that are lost by a change.
@@ -407,22 +476,34 @@ mod tests {
         );
         assert_eq!(
             lost(&all("from_headers: {team: x-team}"), &bare),
-            ["request_metadata[team]"]
+            ["request_metadata.from_headers[team]"]
         );
-        // The key's value now has another source, but the pair still exists.
+        // A fixed value replaces that of a header. The reverse would let callers choose the value.
         assert_eq!(
             lost(&all("from_headers: {team: x-team}"), &all("set: {team: a}")),
             [""; 0]
         );
+        let header = all("from_headers: {team: x-team}");
+        assert_eq!(
+            lost(&all("set: {team: a}"), &header),
+            ["request_metadata[team]"]
+        );
         let target = of_target(", request_metadata: {team: a}");
-        assert_eq!(lost(&target, &bare), ["targets.a.request_metadata[team]"]);
+        for new in [&bare, &header] {
+            assert_eq!(lost(&target, new), ["targets.a.request_metadata[team]"]);
+        }
         assert_eq!(lost(&target, &all("set: {team: a}")), [""; 0]);
         for section in ["callers", "groups"] {
             let with = |pairs: &str| {
                 format!("{bare}{section}: {{x.y: {{request_metadata: {{{pairs}}}}}}}\n")
             };
             let key = format!("{section}.x.y.request_metadata[a.b]");
-            assert_eq!(lost(&with("a.b: c, d: e"), &with("d: e")), [key]);
+            assert_eq!(lost(&with("a.b: c, d: e"), &with("d: e")), [key.as_str()]);
+            let header = format!(
+                "request_metadata: {{from_headers: {{a.b: x-team}}}}\n{}",
+                with("")
+            );
+            assert_eq!(lost(&with("a.b: c"), &header), [key]);
         }
     }
 
@@ -485,6 +566,18 @@ mod tests {
         );
         assert_eq!(
             lost(&config("", "", "", tiers), &config("", "", tiers, "")),
+            ["callers.y.service_tiers"]
+        );
+        // If the caller is in another group with such a list, the lists of the groups are combined.
+        let in_both = |own: &str, group: &str| {
+            format!(
+                "{}groups: {{g: {{{group}}}, h: {{service_tiers: [flex, priority]}}}}\n\
+                 callers: {{y: {{groups: [g, h]{own}}}}}\n",
+                of_target("")
+            )
+        };
+        assert_eq!(
+            lost(&in_both(", service_tiers: [flex]", ""), &in_both("", tiers)),
             ["callers.y.service_tiers"]
         );
         // A group's restriction can move only to all of its callers. Here, `x` does not get it.

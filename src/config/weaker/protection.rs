@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::key::{Place, ProtectedKey};
+use super::{
+    credential::{CERTIFICATES, SERVICE_ACCOUNTS},
+    key::{Place, ProtectedKey},
+};
 use crate::config::{Config, OnRevoke, Permission, Quota, RequestPolicy, Unlisted};
 
 pub(super) const CALLERS: &str = "callers";
@@ -14,6 +17,14 @@ pub(super) const CLIENT_AUTH: &str = "tls.client_auth";
 pub(super) const ONLY: &str = "only";
 pub(super) const GUARDRAIL: &str = "guardrail";
 pub(super) const S3_LOCATIONS: &str = "s3_locations";
+/// The settings that list what is allowed.
+pub(super) const LISTS: [&str; 5] = [
+    "methods",
+    "targets",
+    "allowed_model_ids",
+    "service_tiers",
+    S3_LOCATIONS,
+];
 pub(super) const CALLER_PREFIX: &str = "caller_prefix";
 /// The beginning of the key for a caller's membership in a group with restrictions. The name of the
 /// group follows.
@@ -21,8 +32,12 @@ pub(super) const GROUPS: &str = "groups[";
 /// The beginning of the key for a group with restrictions that contains the unlisted callers of an
 /// issuer. The name of the group follows.
 pub(super) const UNLISTED: &str = "unlisted.groups[";
-/// The beginning of the key for a pair of metadata for cost reports. The pair's own key follows.
+/// The beginning of the key for a fixed pair of metadata for cost reports. The pair's own key
+/// follows.
 pub(super) const METADATA: &str = "request_metadata[";
+/// The beginning of the key for a pair whose value comes from a header. Callers can choose the
+/// value unless a proxy replaces the header, so it does not replace a fixed pair.
+pub(super) const FROM_HEADERS: &str = "request_metadata.from_headers[";
 /// The beginning of the key for a session tag. The tag's own key follows.
 pub(super) const TAGS: &str = "session_tags[";
 
@@ -58,7 +73,14 @@ pub(super) fn protected(config: &Config) -> Vec<ProtectedKey> {
             .chain(of_groups(GROUPS, &caller.groups))
             .chain(role)
             .chain(entries(TAGS, session.session_tags.keys()));
-        add(&mut keys, &Place::Caller(name.clone()), settings);
+        let (place, before) = (Place::Caller(name.clone()), keys.len());
+        add(&mut keys, &place, settings);
+        // Without its restrictions, it does not matter which caller a credential identifies.
+        if keys.len() > before {
+            let credentials = entries(SERVICE_ACCOUNTS, caller.service_accounts.iter());
+            let credentials = credentials.chain(entries(CERTIFICATES, caller.certificates.iter()));
+            add(&mut keys, &place, credentials);
+        }
     }
     let of_unlisted = |unlisted: &Option<Unlisted>| {
         let groups = unlisted.as_ref().map(|unlisted| unlisted.groups.as_slice());
@@ -97,18 +119,11 @@ fn of_all(config: &Config) -> Vec<ProtectedKey> {
         (CLIENT_AUTH, clients.is_some_and(|clients| clients.required)),
         (ONLY, !config.targets.only.is_unrestricted()),
     ]);
-    // Removing the top-level `s3_locations` never weakens protection: without it, requests may name
-    // only the locations of other levels.
-    let policy = of_policy(&config.targets.policy).filter(|key| key != S3_LOCATIONS);
     let metadata = &config.request_metadata;
-    let pairs: BTreeSet<_> = metadata
-        .set
-        .keys()
-        .chain(metadata.from_headers.keys())
-        .collect();
     let mut keys = Vec::new();
-    let settings = settings.chain(policy);
-    let settings = settings.chain(entries(METADATA, pairs.into_iter()));
+    let settings = settings.chain(of_policy(&config.targets.policy));
+    let settings = settings.chain(entries(METADATA, metadata.set.keys()));
+    let settings = settings.chain(entries(FROM_HEADERS, metadata.from_headers.keys()));
     add(&mut keys, &Place::All, settings);
     keys
 }
