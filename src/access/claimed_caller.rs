@@ -29,6 +29,8 @@ pub struct ClaimedCaller {
     /// The issuer of the token. `None` for other credentials, and for issuers that are not
     /// configured by name.
     pub issuer: Option<Arc<str>>,
+    /// The audiences of the token. Empty for certificates.
+    pub audiences: Vec<Arc<str>>,
     /// The names of the caller's groups. Groups that are not configured are ignored.
     pub groups: Vec<Arc<str>>,
     /// The groups that the caller has if it is not configured. `None` if it must be configured.

@@ -143,7 +143,10 @@ impl Admits for Rules {
             ProofKind::Key(sha256) => self.snapshot.by_hash(sha256, SystemTime::now()),
             ProofKind::Claim(claimed) => self.snapshot.by_claim(claimed),
         };
-        identity.is_ok_and(|identity| *identity.name() == proven.caller)
+        // A token of a removed caller can still be accepted as that of an unlisted one.
+        identity.is_ok_and(|identity| {
+            *identity.name() == proven.caller && (identity.caller().is_listed || !proven.is_listed)
+        })
     }
 }
 
@@ -224,10 +227,13 @@ impl Gate {
         peer: Option<&Peer>,
     ) -> GateDecision {
         let begin = || {
-            let caller = identity.as_ref().map(|one| Arc::clone(one.name()));
-            let proven = caller.zip(by());
+            let proven = identity.as_ref().zip(by());
             self.0.revocations.begin(Proof {
-                proven: proven.map(|(caller, by)| Proven { caller, by }),
+                proven: proven.map(|(identity, by)| Proven {
+                    caller: Arc::clone(identity.name()),
+                    is_listed: identity.caller().is_listed,
+                    by,
+                }),
                 certificate: Presented(peer.and_then(|peer| peer.certificate.clone())),
             })
         };

@@ -27,6 +27,8 @@ pub(super) struct Proof {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Proven {
     pub(super) caller: Arc<str>,
+    /// Whether `callers` listed the caller.
+    pub(super) is_listed: bool,
     pub(super) by: ProofKind,
 }
 
@@ -170,7 +172,11 @@ mod tests {
     fn by(by: ProofKind) -> Proof {
         let caller = "a".into();
         Proof {
-            proven: Some(Proven { caller, by }),
+            proven: Some(Proven {
+                caller,
+                is_listed: true,
+                by,
+            }),
             certificate: Presented::default(),
         }
     }
@@ -202,6 +208,7 @@ mod tests {
                 other_names: Vec::new(),
                 kind: super::super::claimed_caller::ClaimKind::Token,
                 issuer: None,
+                audiences: Vec::new(),
                 groups: Vec::new(),
                 unlisted: None,
             }));

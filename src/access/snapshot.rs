@@ -188,22 +188,27 @@ impl Snapshot {
     }
 
     /// Returns whether this configuration still accepts credentials of the same issuer, cluster or
-    /// kind. If it does not list the caller, the issuer or cluster must have `unlisted`.
+    /// kind, and the same audience. If it does not list the caller, the issuer or cluster must
+    /// have `unlisted`.
     pub(super) fn expects(&self, claimed: &ClaimedCaller) -> bool {
-        let unlisted = match claimed.kind {
+        let accepted = match claimed.kind {
             ClaimKind::Token => {
                 let mut issuers = self.access.jwt.iter();
                 let of_token = claimed.issuer.as_deref();
                 let issuer = issuers.find(|issuer| Some(issuer.issuer.as_str()) == of_token);
-                issuer.map(|issuer| &issuer.unlisted)
+                issuer.map(|issuer| (issuer.audiences.as_slice(), &issuer.unlisted))
             }
             ClaimKind::ServiceAccount => {
                 let cluster = self.access.kubernetes.as_ref();
-                cluster.map(|cluster| &cluster.unlisted)
+                cluster.map(|cluster| (std::slice::from_ref(&cluster.audience), &cluster.unlisted))
             }
             ClaimKind::Certificate => return self.access.has_client_ca,
         };
-        unlisted.is_some_and(|unlisted| unlisted.is_some() || self.listed(claimed).is_some())
+        accepted.is_some_and(|(audiences, unlisted)| {
+            let is_audience = |own: &Arc<str>| audiences.iter().any(|known| **known == **own);
+            claimed.audiences.iter().any(is_audience)
+                && (unlisted.is_some() || self.listed(claimed).is_some())
+        })
     }
 
     /// Returns the configured caller that a credential names.

@@ -102,6 +102,18 @@ pub(super) fn groups(claim: Option<&Value>) -> Vec<Arc<str>> {
     }
 }
 
+/// Returns the audiences of a token.
+pub(super) fn audiences(claims: &Map<String, Value>) -> Vec<Arc<str>> {
+    match claims.get("aud") {
+        Some(Value::String(one)) => vec![one.as_str().into()],
+        Some(Value::Array(several)) => {
+            let several = several.iter().filter_map(Value::as_str);
+            several.map(Into::into).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// Returns the time at which a token expires, including the leeway. `None` if it has no such time
 /// or it cannot be represented.
 pub(super) fn end(claims: &Map<String, Value>) -> Option<SystemTime> {

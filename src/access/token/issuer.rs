@@ -217,6 +217,7 @@ impl Issuer {
             other_names: Vec::new(),
             kind,
             issuer: self.name.as_deref().map(Into::into),
+            audiences: claims::audiences(claims),
             groups: groups.unwrap_or_default(),
             unlisted: self.unlisted.clone(),
         })

@@ -190,15 +190,18 @@ async fn open_calls_with_tokens_are_cut_with_their_caller_or_issuer() {
     };
     let of = |issuer: &str, caller: &str| key.sign(&but(claims(caller), "iss", json!(issuer)));
     let (a, b, other) = (of(first, "a"), of(first, "b"), of(second, "b"));
-    let unlisted = of(second, "c");
+    let (unlisted, d) = (of(second, "c"), of(second, "d"));
     let open_to_all = ", unlisted: {groups: [all]}";
-    let all = with(&[(first, ""), (second, open_to_all)], "a: {}, b: {}");
+    let all = with(&[(first, ""), (second, open_to_all)], "a: {}, b: {}, d: {}");
     let mut gateway = Reloading::with(&all, slow()).await;
-    let [a, b, other, unlisted] = open_with(&gateway, [&a, &b, &other, &unlisted]).await;
-    // A caller is removed. Then a caller of the second issuer must be configured.
-    let without_a = with(&[(first, ""), (second, open_to_all)], "b: {}");
-    gateway.becomes(&without_a, CUT).await;
+    let tokens = [&a, &b, &other, &unlisted, &d].map(String::as_str);
+    let [a, b, other, unlisted, d] = open_with(&gateway, tokens).await;
+    // Two callers are removed. The second issuer would accept one of them as unlisted.
+    let only_b = with(&[(first, ""), (second, open_to_all)], "b: {}");
+    gateway.becomes(&only_b, CUT).await;
     is_cut(a).await;
+    is_cut(d).await;
+    // Then a caller of the second issuer must be configured.
     let listed_only = with(&[(first, ""), (second, "")], "b: {}");
     gateway.becomes(&listed_only, CUT).await;
     is_cut(unlisted).await;
@@ -206,6 +209,30 @@ async fn open_calls_with_tokens_are_cut_with_their_caller_or_issuer() {
     gateway.becomes(&with(&[(first, "")], "b: {}"), CUT).await;
     is_cut(other).await;
     is_whole(b).await;
+}
+
+#[tokio::test]
+async fn open_calls_are_cut_with_the_audience_of_their_token() {
+    let key = TokenKey::new("a", Algorithm::ES256);
+    let keys = file(&key_set(&[&key]).to_string());
+    let with = |audiences: &str| {
+        format!(
+            "{}access: {{on_revoke: cut, jwt: [{{issuer: 'https://login.example.com', audiences: [{audiences}], jwks_file: '{}'}}]}}\n\
+             callers: {{a: {{}}}}\n",
+            alias("one", MODEL),
+            keys.path().display()
+        )
+    };
+    let of = |audience: serde_json::Value| {
+        let claims = but(claims("a"), "iss", json!("https://login.example.com"));
+        key.sign(&but(claims, "aud", audience))
+    };
+    let mut gateway = Reloading::with(&with("one, two"), slow()).await;
+    let (one, both) = (of(json!("one")), of(json!(["one", "two"])));
+    let [one, both] = open_with(&gateway, [&one, &both]).await;
+    gateway.becomes(&with("two, three"), CUT).await;
+    is_cut(one).await;
+    is_whole(both).await;
 }
 
 #[tokio::test]
