@@ -140,6 +140,15 @@ fn callers(access: &Access) -> String {
     }
 }
 
+/// Returns the keys of the keys file. `None` if there is no such file on this machine.
+pub(super) fn keys_in_file(config: &Config) -> Result<Option<config::KeysByCaller>, String> {
+    let path = config.access.keys_file.as_ref();
+    let keys = path
+        .filter(|path| path.exists())
+        .map(|path| config::load_keys(path));
+    keys.transpose().map_err(|problems| problems.to_string())
+}
+
 /// Checks the keys file alone, and then together with the configuration.
 fn check_callers(access: &Access) -> Result<(), String> {
     let keys = match &access.keys_file {

@@ -1,6 +1,6 @@
 //! Creates the rules that identify callers, and the accounts that count their usage.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use super::{contents::Contents, tls};
 use crate::{
@@ -70,21 +70,18 @@ pub(super) fn accounts(
 
 /// Returns whether the keys file contains a key.
 pub(super) fn has_keys(access: &Access, contents: &Contents) -> bool {
-    count_keys(access, contents).is_some_and(|(_, count)| count > 0)
+    let keys = keys_of_file(access, contents);
+    keys.is_some_and(|keys| keys.values().any(|keys| !keys.is_empty()))
 }
 
-/// Returns the path of the keys file if the file is valid and contains no key. Such a file has
-/// probably not been written yet.
-pub(super) fn without_keys<'a>(access: &'a Access, contents: &Contents) -> Option<&'a Path> {
-    count_keys(access, contents).and_then(|(path, count)| (count == 0).then_some(path))
-}
-
-/// Returns the path of the keys file and the number of its keys. `None` if there is no valid keys
-/// file.
-fn count_keys<'a>(access: &'a Access, contents: &Contents) -> Option<(&'a Path, usize)> {
-    let keys = keys_of_file(access, contents)?;
-    let count = keys.values().map(Vec::len).sum();
-    Some((access.keys_file.as_deref()?, count))
+/// Returns the key and a message if there is no keys file, or if it is valid and contains no key. A
+/// file without keys has probably not been written yet.
+pub(super) fn without_keys(config: &Config, contents: &Contents) -> Option<(String, String)> {
+    let keys = match &config.access.keys_file {
+        Some(_) => keys_of_file(&config.access, contents)?,
+        None => KeysByCaller::new(),
+    };
+    config::without_keys(config, &keys)
 }
 
 /// Returns the keys in the keys file. `None` if there is no valid keys file.

@@ -12,6 +12,8 @@ fn diff(old: &str, new: &str, options: &[&str]) -> (Option<i32>, String, String)
         std::fs::write(&path, text.replace("DIR", folder.path().to_str().unwrap())).unwrap();
         path
     };
+    write("keys", &format!("a: [{{sha256: {}}}]\n", "a".repeat(64)));
+    write("empty", "");
     write("old-secret", "hunter2-old");
     write("new-secret", "hunter2-new");
     let output = Command::new(env!("CARGO_BIN_EXE_bedrock-grpc"))
@@ -151,6 +153,22 @@ fn a_new_file_without_any_key_is_refused() {
         // A reload does nothing if the text is the same.
         assert_eq!(diff(empty, empty, &[]).0, Some(0), "{empty:?}");
     }
+}
+
+#[test]
+fn a_loss_of_all_keys_is_refused() {
+    let with =
+        |file: &str| format!("{TARGET}callers: {{a: {{}}}}\naccess: {{keys_file: DIR/{file}}}\n");
+    let without = format!("{TARGET}callers: {{a: {{}}}}\n");
+    for new in [&with("empty"), &without] {
+        let (code, out, err) = diff(&with("keys"), new, &[]);
+        assert_eq!(code, Some(64), "{out}{err}");
+        assert!(out.contains("refused: access.keys_file: "), "{out}");
+        let meant = format!("allow_weaker: true\n{new}");
+        assert_eq!(diff(&with("keys"), &meant, &[]).0, Some(1));
+        assert_eq!(diff(&with("empty"), &with("keys"), &[]).0, Some(1));
+    }
+    assert_eq!(diff(&with("empty"), &without, &[]).0, Some(1));
 }
 
 /// Each file is read only once, because a pipe can be read only once.

@@ -16,7 +16,8 @@ use super::{check, exit::Exit, output::Output};
 use crate::{
     access::key,
     config::{
-        ChangedKey, ConfigFile, MaskedConfig, needs_restart, protection, restart_key, weakened,
+        ChangedKey, Config, ConfigFile, MaskedConfig, needs_restart, protection, restart_key,
+        weakened, without_keys,
     },
 };
 
@@ -132,8 +133,13 @@ fn of_files(old: &Path, new: &Path) -> Result<Difference, String> {
         sha256: key::hex_sha256(&old.text),
     };
     let is_restart = |key: &str| restart_key(key).is_some_and(|key| restart.contains(&key));
+    let mut refused = weakened(&old.protection, &new_config);
+    let old_keys = check::keys_in_file(&old_config)?.unwrap_or_default();
+    if old_keys.values().any(|keys| !keys.is_empty()) {
+        refused.extend(lost_keys(&new_config)?);
+    }
     Ok(Difference {
-        refused: weakened(&old.protection, &new_config),
+        refused,
         ..compare(&old, &new, is_restart)?
     })
 }
@@ -142,14 +148,27 @@ fn of_files(old: &Path, new: &Path) -> Result<Difference, String> {
 fn of_running(running: Running, new: &Path) -> Result<Difference, String> {
     let new = check::read(new)?;
     let new_config = check::load(&new)?;
+    let mut refused = weakened(&running.protection, &new_config);
+    if running.has_keys_in_file() {
+        refused.extend(lost_keys(&new_config)?);
+    }
     let old = Old {
         shown: MaskedConfig::of_masked(&running.config),
         protection: running.protection,
         sha256: running.sha256,
     };
     Ok(Difference {
-        refused: weakened(&old.protection, &new_config),
+        refused,
         ..compare(&old, &new, |key| restart_key(key).is_some())?
+    })
+}
+
+/// Returns the key and a message if the new configuration has no keys file, or one without keys.
+fn lost_keys(new: &Config) -> Result<Option<(String, String)>, String> {
+    Ok(match (check::keys_in_file(new)?, &new.access.keys_file) {
+        // The file is in the pod.
+        (None, Some(_)) => None,
+        (keys, _) => without_keys(new, &keys.unwrap_or_default()),
     })
 }
 

@@ -25,6 +25,19 @@ pub(super) struct Running {
     pub(super) protection: Vec<String>,
     /// The configuration with masked secrets. `null` if the gateway has no configuration file.
     pub(super) config: Value,
+    /// The configuration with its defaults, and with the keys of callers.
+    #[serde(default)]
+    effective: Value,
+}
+
+impl Running {
+    /// Returns whether a caller has a key in the keys file.
+    pub(super) fn has_keys_in_file(&self) -> bool {
+        let callers = self.effective.get("callers").and_then(Value::as_object);
+        let callers = callers.into_iter().flat_map(|callers| callers.values());
+        let keys = callers.filter_map(|caller| caller.get("keys")?.as_array());
+        keys.flatten().any(|key| key.get("of_keys_file").is_some())
+    }
 }
 
 /// The address of an admin port.

@@ -18,11 +18,11 @@ use self::{
     credential::{accepts_tokens_of, falls_to_others, is_credential},
     key::{Place, ProtectedKey},
     protection::{
-        CALLER_PREFIX, CALLERS, CLIENT_AUTH, CLIENT_CA, FROM_HEADERS, GROUPS, GUARDRAIL, LISTS,
-        METADATA, ON_REVOKE, ONLY, REQUIRED, S3_LOCATIONS, TAGS, TLS, UNLISTED, protected,
+        CALLER_PREFIX, CALLERS, CLIENT_AUTH, CLIENT_CA, FROM_HEADERS, GROUPS, GUARDRAIL, KEYS_FILE,
+        LISTS, METADATA, ON_REVOKE, ONLY, REQUIRED, S3_LOCATIONS, TAGS, TLS, UNLISTED, protected,
     },
 };
-use super::Config;
+use super::{Config, KeysByCaller};
 
 /// Returns the keys of the settings that protect the gateway. A reload must not remove them.
 pub fn protection(config: &Config) -> Vec<String> {
@@ -52,6 +52,23 @@ pub fn weakened(old: &[String], new: &Config) -> Vec<(String, String)> {
         .filter(|key| !(no_ca && key.setting == CLIENT_AUTH))
         .map(|key| (key.to_string(), change.what(&key)))
         .collect()
+}
+
+/// Returns the key and a message if a new configuration has no key in its keys file, although the
+/// old one has. `keys` is the content of the new file, and empty if the configuration names none.
+/// `None` if the configuration sets `allow_weaker`.
+pub fn without_keys(new: &Config, keys: &KeysByCaller) -> Option<(String, String)> {
+    if new.allow_weaker || keys.values().any(|keys| !keys.is_empty()) {
+        return None;
+    }
+    let lost = match &new.access.keys_file {
+        Some(path) => format!(
+            "{} contains no key, so all keys would be revoked",
+            path.display()
+        ),
+        None => "the keys file is no longer used, so all of its keys would be revoked".to_owned(),
+    };
+    Some((KEYS_FILE.to_owned(), lost))
 }
 
 /// The old and the new configuration, and the protected keys of each.

@@ -11,6 +11,7 @@ use crate::config::{Config, OnRevoke, Permission, Quota, RequestPolicy, Unlisted
 pub(super) const CALLERS: &str = "callers";
 pub(super) const REQUIRED: &str = "access.required";
 pub(super) const ON_REVOKE: &str = "access.on_revoke";
+pub(super) const KEYS_FILE: &str = "access.keys_file";
 pub(super) const TLS: &str = "tls";
 pub(super) const CLIENT_CA: &str = "tls.client_ca_file";
 pub(super) const CLIENT_AUTH: &str = "tls.client_auth";

@@ -214,22 +214,15 @@ impl Current {
                 Config::of_file(file).map_err(|problems| files::lines(&problems.to_string()))?
             }
         };
-        let weaker = weakened(&protection(&self.config), &config);
+        let mut weaker = weakened(&protection(&self.config), &config);
+        if access::has_keys(&self.config.access, self.used.others()) {
+            weaker.extend(access::without_keys(&config, content.others()));
+        }
         if !weaker.is_empty() {
             let refused = |(key, lost)| {
                 format!("{key}: {lost}; to allow that, set `allow_weaker: true` in the same file")
             };
             return Err(weaker.into_iter().map(refused).collect());
-        }
-        let (before, now) = (self.used.others(), content.others());
-        if !config.allow_weaker
-            && access::has_keys(&self.config.access, before)
-            && let Some(path) = access::without_keys(&config.access, now)
-        {
-            return Err(vec![format!(
-                "access.keys_file: {} contains no key; to revoke all keys, set `allow_weaker: true` in the configuration file",
-                path.display()
-            )]);
         }
         let level = log::Level::of(&config.log).map_err(|problem| vec![problem])?;
         let hash = content

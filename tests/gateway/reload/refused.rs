@@ -147,6 +147,13 @@ async fn an_empty_keys_file_is_refused() {
         assert!(!gateway.last_reload_successful().await);
         gateway.stream(keyed(ask("one"), &key)).await.is_whole();
     }
+    // A configuration that does not name the file revokes its keys, too.
+    let (without, _) = sections.split_once(", keys_file").unwrap();
+    let line = gateway.becomes(&format!("{without}}}\n"), REFUSED).await;
+    assert!(
+        line.contains("access.keys_file: the keys file is no longer used"),
+        "{line}"
+    );
     let meant = format!("allow_weaker: true\n{sections}");
     gateway.becomes(&meant, RELOADED).await;
     let refused = gateway.stream(keyed(ask("one"), &key)).await;
