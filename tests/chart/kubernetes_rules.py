@@ -153,6 +153,10 @@ def _pod(spec):
     for index, volume in enumerate(spec.get("volumes", [])):
         if len(volume) > 2:
             yield f"volumes[{index}] has several sources"
+    claims = [each["name"] for each in spec.get("volumes", []) if each.get("persistentVolumeClaim") or each.get("ephemeral")]
+    for device in (device for each in containers for device in each.get("volumeDevices") or []):
+        if device["name"] not in claims:
+            yield f"there is no volume {device['name']} of a claim"
     own = [each for each in containers if each["name"] in ("gateway", "health", "check")]
     for container in own:
         if not IMAGE.fullmatch(container["image"]):

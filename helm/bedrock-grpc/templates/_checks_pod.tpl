@@ -165,6 +165,8 @@
 {{- if $v.limitsStore.existingSecret -}}{{- $mounted = append $mounted "limits-store" -}}{{- end -}}
 {{- if include "bedrock-grpc.asksApiServer" . -}}{{- $mounted = append $mounted "service-account" -}}{{- end -}}
 {{- range $v.extraVolumes -}}{{- $mounted = append $mounted .name -}}{{- end -}}
+{{- $blocks := list -}}
+{{- range $v.extraVolumes -}}{{- if or .persistentVolumeClaim .ephemeral -}}{{- $blocks = append $blocks .name -}}{{- end -}}{{- end -}}
 {{- $ports := dict (include "bedrock-grpc.grpcPort" . | printf "TCP %s") "the gateway" (include "bedrock-grpc.adminPort" . | printf "TCP %s") "the gateway" -}}
 {{- $containers := list "gateway" -}}
 {{- range $key := list "extraContainers" "initContainers" -}}
@@ -196,14 +198,30 @@
       {{- end -}}
     {{- end -}}
     {{- $places := list -}}
+    {{- $mounts := list -}}
     {{- range $j, $mount := $container.volumeMounts -}}
       {{- if has $mount.mountPath $places -}}
         {{- fail (printf "%s.volumeMounts[%d].mountPath: something else is mounted at %s; use another path" $path $j $mount.mountPath) -}}
       {{- end -}}
       {{- $places = append $places $mount.mountPath -}}
+      {{- $mounts = append $mounts $mount.name -}}
       {{- if not (has $mount.name $mounted) -}}
         {{- fail (printf "%s.volumeMounts[%d].name: the pod has no volume %s; add it to extraVolumes" $path $j $mount.name) -}}
       {{- end -}}
+    {{- end -}}
+    {{- $devices := list -}}
+    {{- range $j, $device := $container.volumeDevices -}}
+      {{- if not (has $device.name $blocks) -}}
+        {{- fail (printf "%s.volumeDevices[%d].name: no entry of extraVolumes named %s has persistentVolumeClaim or ephemeral; add it" $path $j $device.name) -}}
+      {{- end -}}
+      {{- if or (has $device.name $devices) (has $device.name $mounts) -}}
+        {{- fail (printf "%s.volumeDevices[%d].name: the container uses the volume %s twice; remove one of them" $path $j $device.name) -}}
+      {{- end -}}
+      {{- if has $device.devicePath $places -}}
+        {{- fail (printf "%s.volumeDevices[%d].devicePath: the container uses the path %s twice; use another path" $path $j $device.devicePath) -}}
+      {{- end -}}
+      {{- $devices = append $devices $device.name -}}
+      {{- $places = append $places $device.devicePath -}}
     {{- end -}}
     {{- /* Init containers that end before the gateway starts are not in its way. */ -}}
     {{- if $runs -}}
