@@ -17,7 +17,8 @@ const PIECE: usize = 64 << 10;
 #[derive(Clone)]
 pub struct RequestBody {
     bytes: Bytes,
-    /// The SHA-256 in hexadecimal, which the signature covers. If `None`, the SDK computes it.
+    /// The SHA-256 in hexadecimal, which the signature covers. If `None`, it is computed when the
+    /// request is signed.
     sha256: Option<Arc<str>>,
 }
 
@@ -40,8 +41,8 @@ impl From<Bytes> for RequestBody {
 
 impl RequestBody {
     /// Creates a body, and hashes it once for all attempts if it is large. Call this function on
-    /// the thread that created the bytes: otherwise the SDK would hash them on the thread that
-    /// forwards tokens.
+    /// the thread that created the bytes. Otherwise, the thread that forwards tokens would hash
+    /// them.
     ///
     /// If `is_stopped` returns true, hashing stops and the body has no hash.
     pub fn hashed(bytes: Bytes, is_stopped: impl Fn() -> bool) -> Self {

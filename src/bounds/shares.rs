@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::owner::ShareOwner;
+use super::{log_interval::LogInterval, owner::ShareOwner};
 
 /// How long a peer counts as waiting after it was refused. Its retry delay is one second, so a peer
 /// that retries keeps waiting.
@@ -29,8 +29,6 @@ const WAITS_FOR: Duration = Duration::from_secs(5);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The maximum number of waiting peers. If there are more, the oldest one is removed.
 const MAX_WAITING: usize = 64;
-/// The minimum time between two log lines about refusals of the same kind.
-const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// The units of a resource that peers share. Cheap to clone; all clones share the same units.
 #[derive(Clone, Debug)]
@@ -56,9 +54,8 @@ struct State {
     /// The refused peers that hold less than their share, and when each of them stops counting as
     /// waiting.
     waiting: VecDeque<(ShareOwner, Instant)>,
-    /// The number of refusals that were not logged since the last log line.
-    unlogged: u64,
-    logged: Option<Instant>,
+    /// The log lines about refusals.
+    log: LogInterval,
 }
 
 #[derive(Debug)]
@@ -223,13 +220,9 @@ impl Shares {
     }
 
     fn log(&self, state: &mut State, peer: ShareOwner, limited: Limited) {
-        state.unlogged += 1;
-        let now = Instant::now();
-        if state.logged.is_some_and(|last| now < last + LOG_EVERY) {
+        let Some(refused) = state.log.count() else {
             return;
-        }
-        state.logged = Some(now);
-        let refused = std::mem::take(&mut state.unlogged);
+        };
         let held = state.held(peer);
         tracing::warn!(
             what = self.0.what,

@@ -5,16 +5,14 @@ use std::{
     error::Error,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use prometheus_client::metrics::counter::Counter;
-use tokio::time::Instant;
 
-use crate::telemetry::{Metrics, metrics::LimitedResource};
-
-/// The minimum time between two log lines.
-const LOG_EVERY: Duration = Duration::from_secs(10);
+use crate::{
+    bounds::LogInterval,
+    telemetry::{Metrics, metrics::LimitedResource},
+};
 
 /// Counts and logs such connections. Cheap to clone; all clones share the counts.
 #[derive(Clone, Debug)]
@@ -23,14 +21,7 @@ pub(super) struct Floods(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     closed: Counter,
-    log: Mutex<Log>,
-}
-
-/// When the last line was logged, and the number of connections since then.
-#[derive(Debug, Default)]
-struct Log {
-    last: Option<Instant>,
-    unlogged: u64,
+    log: Mutex<LogInterval>,
 }
 
 impl Floods {
@@ -47,13 +38,9 @@ impl Floods {
         let Some(flood) = flood(error) else { return };
         self.0.closed.inc();
         let mut log = self.0.log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.unlogged += 1;
-        let now = Instant::now();
-        if log.last.is_some_and(|last| now < last + LOG_EVERY) {
+        let Some(connections) = log.count() else {
             return;
-        }
-        log.last = Some(now);
-        let connections = std::mem::take(&mut log.unlogged);
+        };
         tracing::warn!(
             %peer,
             connections,

@@ -35,7 +35,7 @@ impl Totals {
     }
 
     /// Sets the totals of another generation. Clients keep the resources that they hold.
-    pub(super) fn become_those_of(&self, next: &Generation) {
+    pub(super) fn apply(&self, next: &Generation) {
         let limits = &next.limits;
         self.admission
             .set_totals(limits.max_streams, limits.max_watches);

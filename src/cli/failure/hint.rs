@@ -5,15 +5,15 @@ use std::{
     io::{self, ErrorKind},
 };
 
-use super::causes::chain;
+use super::causes::find;
 
 /// Returns what to do if no connection can be opened.
 pub(super) fn of_unreachable(error: &(dyn Error + 'static), address: &str) -> &'static str {
-    let of_io: Option<&io::Error> = chain(error).find_map(<dyn Error>::downcast_ref);
+    let of_io: Option<&io::Error> = find(error);
     let tls = of_io
         .and_then(io::Error::get_ref)
         .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        .or_else(|| chain(error).find_map(<dyn Error>::downcast_ref));
+        .or_else(|| find(error));
     if let Some(tls) = tls {
         return of_tls(tls);
     }

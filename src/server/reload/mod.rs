@@ -263,7 +263,7 @@ impl Current {
             .connect_with(&config.bedrock, &config.accounts, trust);
         self.generations.replace(next);
         let next = self.generations.current();
-        self.totals.become_those_of(&next);
+        self.totals.apply(&next);
         let revoked = self.gate.enforce(Arc::clone(&next.rules));
         let file = content.file().ok().flatten();
         self.shown.set(shown(file, &config, files, &next, &restart));
