@@ -265,6 +265,13 @@ func (d *drill) secondSIGTERM() error {
 		}
 		going.signal(syscall.SIGTERM)
 		ends, err := d.drained()
+		if err != nil {
+			return "", err
+		}
+		// The pod ends within milliseconds, in which no stream of another pod needs to end.
+		err = d.load.await("a stream and another call that end successfully", func() bool {
+			return d.load.tally.streams > 0 && d.load.tally.calls > 0
+		})
 		return fmt.Sprintf("%d streams were open on the pod; %s", open, ends), err
 	}, func(saw *tally) []string {
 		return append(onlyOn(going.address.String(), "DRAINING", saw), noneFailed(saw)...)
