@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
-use hyper::{
-    server::conn::{http1, http2},
-    service::service_fn,
+use http::{Request, Version};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -85,16 +86,18 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// Serves plain HTTP/1.1 until the client disconnects or the emulator stops.
+/// Serves plain HTTP until the client disconnects or the emulator stops. The client's first bytes
+/// select the version: the AWS SDK for Java 2 begins streams with HTTP/2's preface, without TLS.
 pub(super) async fn serve_plain(tcp: TcpStream, service: Arc<Service>, stop: CancellationToken) {
     let reset = ResetSwitch::default();
     let Ok(socket) = socket(tcp, &reset) else {
         return;
     };
-    serve_http1(socket, reset, service, stop).await;
+    let builder = auto::Builder::new(TokioExecutor::new());
+    serve(socket, builder, reset, service, stop).await;
 }
 
-/// Serves TLS. The client selects HTTP/2 or HTTP/1.1.
+/// Serves TLS. The client selects HTTP/2 or HTTP/1.1 in the handshake.
 pub(super) async fn serve_tls(
     tcp: TcpStream,
     tls: TlsAcceptor,
@@ -109,11 +112,13 @@ pub(super) async fn serve_tls(
     let Some(Ok(Ok(stream))) = stop.run_until_cancelled(handshake).await else {
         return;
     };
-    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        serve_http2(stream, service, stop).await;
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let builder = if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        builder.http2_only()
     } else {
-        serve_http1(stream, reset, service, stop).await;
-    }
+        builder.http1_only()
+    };
+    serve(stream, builder, reset, service, stop).await;
 }
 
 fn socket(tcp: TcpStream, reset: &ResetSwitch) -> io::Result<Socket> {
@@ -122,47 +127,29 @@ fn socket(tcp: TcpStream, reset: &ResetSwitch) -> io::Result<Socket> {
     Ok(Socket { tcp, reset })
 }
 
-async fn serve_http1<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+async fn serve<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     io: I,
+    mut builder: auto::Builder<TokioExecutor>,
     reset: ResetSwitch,
     service: Arc<Service>,
     stop: CancellationToken,
 ) {
-    let handle = service_fn(move |request| {
-        let (service, reset) = (Arc::clone(&service), reset.clone());
-        async move { service.handle(request, reset).await }
-    });
-    let connection = http1::Builder::new()
+    builder.http1().timer(TokioTimer::new());
+    builder
+        .http2()
         .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(io), handle);
-    let mut connection = std::pin::pin!(connection);
-    if stop
-        .run_until_cancelled(connection.as_mut())
-        .await
-        .is_none()
-    {
-        connection.as_mut().graceful_shutdown();
-        // The result is ignored, because the client decides how the connection ends.
-        let _ = connection.await;
-    }
-}
-
-async fn serve_http2<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    io: I,
-    service: Arc<Service>,
-    stop: CancellationToken,
-) {
-    let max_concurrent_streams = service.max_concurrent_streams();
-    let handle = service_fn(move |request| {
+        .max_concurrent_streams(service.max_concurrent_streams());
+    let handle = service_fn(move |request: Request<Incoming>| {
         let service = Arc::clone(&service);
         // In HTTP/2, a fault resets only its stream, and the connection stays open. So the switch
-        // is not used.
-        async move { service.handle(request, ResetSwitch::default()).await }
+        // of the connection is not used.
+        let reset = match request.version() {
+            Version::HTTP_2 => ResetSwitch::default(),
+            _ => reset.clone(),
+        };
+        async move { service.handle(request, reset).await }
     });
-    let connection = http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(max_concurrent_streams)
-        .serve_connection(TokioIo::new(io), handle);
+    let connection = builder.serve_connection(TokioIo::new(io), handle);
     let mut connection = std::pin::pin!(connection);
     if stop
         .run_until_cancelled(connection.as_mut())

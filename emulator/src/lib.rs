@@ -23,6 +23,7 @@
 //! | `regions` | the conditions of source Regions, such as outages |
 //! | `control` | inference profiles, tags, foundation models, Provisioned Throughput |
 //! | `account` | the resources that change at run time: application profiles and tags |
+//! | `prompt_cache` | the prefixes of prompts that are in the prompt caches |
 //! | [`catalogue`] | the models, profiles and Regions |
 //! | `shape` | the parameters of the service model, and the check of a request against them |
 //! | [`answer`] | generates answers: converts a request to a script of events |
@@ -60,6 +61,7 @@ pub mod options;
 pub mod pace;
 mod plan;
 mod playback;
+mod prompt_cache;
 pub mod quotas;
 mod regions;
 pub mod replay;

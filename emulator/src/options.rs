@@ -22,7 +22,8 @@ pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 /// Addresses, data and behaviour of an emulator.
 #[derive(Clone)]
 pub struct Options {
-    /// The address for plain HTTP/1.1. With port 0, the system chooses a port.
+    /// The address for plain HTTP: HTTP/1.1, or HTTP/2 with prior knowledge. With port 0, the
+    /// system chooses a port.
     pub listen: SocketAddr,
     /// The address for TLS, with HTTP/2 and HTTP/1.1. By default, there is none.
     pub tls_listen: Option<SocketAddr>,

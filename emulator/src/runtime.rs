@@ -1,7 +1,7 @@
 //! Answers Converse, ConverseStream, InvokeModel and InvokeModelWithResponseStream: decides which
 //! fault applies, how the answer is created, and how it is sent.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE};
@@ -9,7 +9,7 @@ use http_body_util::{Either, Full};
 use serde_json::Value;
 
 use super::{
-    answer::answer as think,
+    answer::{CacheSeen, Style, answer_with as think},
     calls::{End, Record},
     catalogue::Geography,
     error::{WireError, raw_json},
@@ -259,11 +259,21 @@ fn recorded_or_made(
     // The ARN of a resource in the account does not name the model, but the model's rules still
     // apply.
     let brain = target.opaque_model(model_id).unwrap_or(model_id);
-    let mut script: Script = think(brain, &request)?;
+    let now = (state.options.clock)();
+    let prompts = state
+        .prompts
+        .view(asked.principal.account(), &asked.region, now);
+    let prompts = Arc::new(prompts);
+    let style = Style {
+        cache: Some(Arc::clone(&prompts) as Arc<dyn CacheSeen>),
+        ..Style::default()
+    };
+    let mut script: Script = think(brain, &request, &style)?;
     if let Some(tokens) = state.options.pace.tokens {
         length::set(&mut script, tokens.get(), &request);
     }
     let lease = take_place(state, &target, asked, &Need::of(&request, &script))?;
+    prompts.commit();
     Ok((Recorded::Script(script), lease))
 }
 

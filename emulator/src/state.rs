@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
-    account::Account, calls::CallLog, fault::Fault, options::Options, quotas::Ledger,
-    regions::Regions, sessions::Sessions,
+    account::Account, calls::CallLog, fault::Fault, options::Options, prompt_cache::PromptCache,
+    quotas::Ledger, regions::Regions, sessions::Sessions,
 };
 
 /// The state that all connections of an emulator share.
@@ -15,6 +15,7 @@ pub(super) struct State {
     pub(super) regions: Regions,
     pub(super) ledger: Ledger,
     pub(super) account: Account,
+    pub(super) prompts: Arc<PromptCache>,
     pub(super) sessions: Sessions,
     pub(super) log: Arc<CallLog>,
 }
@@ -26,6 +27,7 @@ impl State {
             regions: Regions::default(),
             ledger: Ledger::new(options.quotas.clone()),
             account: Account::default(),
+            prompts: Arc::default(),
             sessions: Sessions::new(options.roles.clone()),
             log: CallLog::new(options.keep_calls),
             options,

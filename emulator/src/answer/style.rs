@@ -1,20 +1,21 @@
 //! Defines the behaviour that requests do not specify.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// Tracks whether a prompt prefix is in the cache. Generating an answer changes no state itself, so
 /// the server implements this trait.
 pub trait CacheSeen: Send + Sync {
-    /// Returns whether the prefix with this key was written before, and records it.
+    /// Returns whether the prefix with this key is in the cache, and records that the request reads
+    /// or writes it. `lifetime` is the time to live of the cache point.
     ///
     /// Called once for each cache point of a sufficiently large request. The shortest prefix is
     /// first.
-    fn seen(&self, prefix: u64) -> bool;
+    fn seen(&self, prefix: u64, lifetime: Duration) -> bool;
 }
 
-impl<F: Fn(u64) -> bool + Send + Sync> CacheSeen for F {
-    fn seen(&self, prefix: u64) -> bool {
-        self(prefix)
+impl<F: Fn(u64, Duration) -> bool + Send + Sync> CacheSeen for F {
+    fn seen(&self, prefix: u64, lifetime: Duration) -> bool {
+        self(prefix, lifetime)
     }
 }
 

@@ -3,6 +3,8 @@
 //! The emulator has no tokenizer. It counts four characters as one token, which is a common
 //! estimate for English, and uses round figures for media.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -161,6 +163,12 @@ fn tokens(characters: usize, per_token: usize) -> u64 {
     u64::try_from(characters.div_ceil(per_token)).unwrap_or(u64::MAX)
 }
 
+/// Returns the lifetime of a prefix in the cache, from its last use.
+fn lifetime(ttl: &str) -> Duration {
+    let minutes = if ttl == "1h" { 60 } else { 5 };
+    Duration::from_secs(60 * minutes)
+}
+
 #[derive(Default)]
 struct Cached {
     read: u64,
@@ -185,7 +193,9 @@ fn cached(model_id: &str, parts: &[Part], style: &Style) -> Cached {
             Part::CachePoint(_) if tokens < style.cache_minimum => {}
             Part::CachePoint(ttl) => {
                 let key = Seed::of([model_id, &prefix]).key();
-                if style.cache.as_ref().is_some_and(|cache| cache.seen(key)) {
+                let lifetime = lifetime(ttl);
+                let cache = style.cache.as_ref();
+                if cache.is_some_and(|cache| cache.seen(key, lifetime)) {
                     cached.read = tokens;
                     writes.clear();
                 } else {

@@ -1,6 +1,9 @@
 //! An answer's metadata.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bedrock_emulator::answer::{Style, answer, answer_with, count_tokens};
 use serde_json::json;
@@ -57,7 +60,8 @@ fn cache_points_write_then_read() {
 
     let known = Mutex::new(Vec::new());
     let style = Style {
-        cache: Some(Arc::new(move |prefix: u64| {
+        cache: Some(Arc::new(move |prefix: u64, lifetime: Duration| {
+            assert_eq!(lifetime, Duration::from_secs(3600));
             let mut known = known.lock().expect("no panic");
             let seen = known.contains(&prefix);
             known.push(prefix);

@@ -8,11 +8,55 @@ use std::{
 use aws_sdk_bedrockruntime::{
     error::ProvideErrorMetadata,
     operation::RequestId,
-    types::{InferenceConfiguration, StopReason},
+    types::{
+        CachePointBlock, CachePointType, InferenceConfiguration, StopReason, SystemContentBlock,
+    },
 };
-use bedrock_emulator::{Cut, End, Options, Pace};
+use bedrock_emulator::{Cut, End, Options, Pace, Quota, Quotas, Rate};
 
 use crate::support::{MODEL, client, client_in, start, stream, user};
+
+#[tokio::test]
+async fn a_prompt_is_written_to_the_cache_of_its_region_and_then_read() {
+    let emulator = start(Options::default());
+    let cached = async |region| {
+        let point = CachePointBlock::builder()
+            .r#type(CachePointType::Default)
+            .build()
+            .expect("the type is set");
+        let sent = client_in(&emulator, region)
+            .converse()
+            .model_id(MODEL)
+            .system(SystemContentBlock::Text("rain ".repeat(2_000)))
+            .system(SystemContentBlock::CachePoint(point))
+            .messages(user("Explain rain"))
+            .send()
+            .await
+            .ok()?;
+        let usage = sent.usage.expect("usage");
+        let [read, written] = [
+            usage.cache_read_input_tokens,
+            usage.cache_write_input_tokens,
+        ]
+        .map(Option::unwrap_or_default);
+        Some((read, written))
+    };
+    let quota = Quota {
+        on_demand: Rate {
+            requests_per_minute: Some(0),
+            tokens_per_minute: None,
+        },
+        ..Quota::default()
+    };
+    emulator.set_quotas(Quotas::everywhere(quota));
+    assert_eq!(cached("us-east-1").await, None, "a quota of 0");
+    emulator.set_quotas(Quotas::default());
+    let (read, written) = cached("us-east-1").await.expect("an answer");
+    assert_eq!(read, 0, "a refused call writes nothing");
+    assert!(written > 1_000, "{written}");
+    assert_eq!(cached("us-east-1").await, Some((written, 0)));
+    assert_eq!(cached("us-west-2").await, Some((0, written)));
+}
 
 #[tokio::test]
 async fn a_stream_is_whole_and_logged() {

@@ -10,6 +10,7 @@ use bedrock_emulator::{End, Options};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use crate::support::{MODEL, bearer_request, client, http1, http2, json, start, stream};
@@ -19,6 +20,31 @@ fn with_tls() -> Options {
         tls_listen: Some((Ipv4Addr::LOCALHOST, 0).into()),
         ..Options::default()
     }
+}
+
+#[tokio::test]
+async fn the_plain_address_speaks_http2_with_prior_knowledge() {
+    let emulator = start(Options::default());
+    let tcp = TcpStream::connect(emulator.addr()).await.expect("listens");
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(tcp))
+            .await
+            .expect("HTTP/2");
+    tokio::spawn(connection);
+    let base = emulator.endpoint_url();
+    for model in [format!("{MODEL}.fault-reset"), MODEL.to_owned()] {
+        let request = bearer_request(&base, &model, "converse-stream");
+        let answer = sender.send_request(request).await.expect("headers");
+        assert_eq!(answer.version(), http::Version::HTTP_2);
+        let body = answer.into_body().collect().await;
+        assert_eq!(body.is_ok(), model == MODEL, "{body:?}");
+    }
+    let versions: Vec<_> = emulator
+        .calls()
+        .into_iter()
+        .map(|call| call.http_version)
+        .collect();
+    assert_eq!(versions, ["HTTP/2.0", "HTTP/2.0"]);
 }
 
 #[tokio::test]
