@@ -1,16 +1,26 @@
-//! The API covers everything that the AWS SDK can send to ConverseStream and ApplyGuardrail, and
-//! receive from them.
+//! The API covers everything that applications can send to the operations that the gateway serves,
+//! and receive from them: according to the AWS SDK, and according to AWS's own model.
 //!
-//! Reads the generated source of the SDK version in Cargo.lock. Builds samples of the request and
-//! of every event, with each member, variant and enum value that the SDK has, and translates them
-//! in both directions. Whatever the gateway's tables lack shows up as a raw member.
+//! Reads the generated source of the SDK version in Cargo.lock, and AWS's model of a pinned
+//! version, which is newer than what the SDK knows (`aws_model renew` writes the list). Builds
+//! samples of the request and of every event, with each member, variant and enum value, and
+//! translates them in both directions. Whatever the gateway's tables lack shows up as a raw member.
+//!
+//! | module | job |
+//! |---|---|
+//! | `model` | the shapes in the source of the AWS SDK |
+//! | `pinned` | the shapes in AWS's own model |
+//! | `sample` | samples of a shape |
+//! | `aws` | compares the API with AWS's own model |
 
 #![expect(
     clippy::unwrap_used,
     reason = "a test that panics is a test that fails"
 )]
 
+mod aws;
 mod model;
+mod pinned;
 mod sample;
 
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
@@ -46,7 +56,10 @@ const CARRIED_AS_STRINGS: [&str; 15] = [
 ];
 
 /// Enums that have another name in the proto.
-const RENAMED: [(&str, &str); 4] = [
+const RENAMED: [(&str, &str); 6] = [
+    ("CacheTTL", "CacheTtl"),
+    // The values of a header.
+    ("Trace", "GuardrailTrace"),
     (
         "GuardrailContentQualifier",
         "GuardrailConverseContentQualifier",
@@ -92,19 +105,25 @@ fn missing(read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
         Ok(model) => model,
         Err(problem) => return vec![problem],
     };
+    missing_of(&model, "Input", "Output")
+}
+
+/// Returns the members of ConverseStream and ApplyGuardrail that the gateway lacks. `input` and
+/// `output` are how the names of their shapes end.
+fn missing_of(model: &Model, input: &str, output: &str) -> Vec<String> {
     let mut missing = Vec::new();
-    for body in sample::of(&model, "ConverseStreamInput") {
+    for body in sample::of(model, &format!("ConverseStream{input}")) {
         missing.extend(missing_from_request(&body));
     }
     for (kind, shape) in &model.events {
-        for payload in sample::of(&model, shape) {
+        for payload in sample::of(model, shape) {
             missing.extend(missing_from_event(kind, &payload));
         }
     }
-    for body in sample::of(&model, "ApplyGuardrailInput") {
+    for body in sample::of(model, &format!("ApplyGuardrail{input}")) {
         missing.extend(missing_from_guardrail_request(&body));
     }
-    for body in sample::of(&model, "ApplyGuardrailOutput") {
+    for body in sample::of(model, &format!("ApplyGuardrail{output}")) {
         missing.extend(missing_from_guardrail_response(&body));
     }
     for (name, shape) in &model.shapes {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The one part that the proto has as JSON text, by decision: the logic trees of the Automated
 /// Reasoning trace.
-const OPAQUE: &str = "GuardrailAutomatedReasoningPolicyAssessment";
+pub(crate) const OPAQUE: &str = "GuardrailAutomatedReasoningPolicyAssessment";
 
 const INPUT: &str = "ConverseStreamInput";
 const OUTPUT: &str = "ConverseStreamOutput";
@@ -33,6 +33,7 @@ pub(crate) enum Shape {
     Words(Vec<String>),
 }
 
+#[derive(Debug)]
 pub(crate) enum Type {
     Text,
     /// A string with one of these values, according to the documentation only.
@@ -113,7 +114,8 @@ impl Type {
         })
     }
 
-    fn shape(&self) -> Option<String> {
+    /// Returns the name of the shape in this type.
+    pub(crate) fn shape(&self) -> Option<String> {
         match self {
             Self::List(inner) | Self::Map(inner) => inner.shape(),
             Self::Shape(name) => Some(name.clone()),

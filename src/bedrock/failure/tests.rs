@@ -193,6 +193,23 @@ const TABLE: &[(&str, u16, &str, Reason)] = &[
 ];
 
 #[test]
+fn every_error_of_the_served_operations_has_a_reason() {
+    let list = include_str!("../../../tests/sdk_coverage/aws_model.json");
+    let model: serde_json::Value = serde_json::from_str(list).expect("JSON");
+    let operations = model["operations"].as_object().expect("operations");
+    let errors: std::collections::BTreeSet<_> = operations
+        .values()
+        .flat_map(|operation| operation["errors"].as_array().expect("errors"))
+        .filter_map(serde_json::Value::as_str)
+        .collect();
+    assert!(errors.len() >= 11, "{errors:?}");
+    for error in errors {
+        let reason = reason::of(&reason::normal_name(error), "", None);
+        assert_ne!(reason, Reason::UpstreamUnknown, "{error}");
+    }
+}
+
+#[test]
 fn every_row_over_http_in_each_spelling() {
     for &(name, status, message, reason) in TABLE {
         let json = serde_json::json!({ "message": message });
