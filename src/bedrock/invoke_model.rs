@@ -26,9 +26,9 @@ pub struct ModelOptions {
     /// The guardrail.
     pub guardrail: Option<ModelGuardrail>,
     /// The latency, in Bedrock's spelling.
-    pub latency: Option<&'static str>,
+    pub latency: Option<String>,
     /// The service tier, in Bedrock's spelling.
-    pub service_tier: Option<&'static str>,
+    pub service_tier: Option<String>,
     /// The request metadata, as a JSON object.
     pub request_metadata: Option<String>,
 }
@@ -41,7 +41,7 @@ pub struct ModelGuardrail {
     /// The version of the guardrail.
     pub version: String,
     /// The trace setting, in the spelling that Bedrock uses for this header.
-    pub trace: Option<&'static str>,
+    pub trace: Option<String>,
 }
 
 /// What the response headers say about an answer.
@@ -144,9 +144,18 @@ macro_rules! with_options {
             .set_accept(options.accept.clone())
             .set_guardrail_identifier(guardrail.map(|it| it.identifier.clone()))
             .set_guardrail_version(guardrail.map(|it| it.version.clone()))
-            .set_trace(guardrail.and_then(|it| it.trace).map(Trace::from))
-            .set_performance_config_latency(options.latency.map(PerformanceConfigLatency::from))
-            .set_service_tier(options.service_tier.map(ServiceTierType::from))
+            .set_trace(
+                guardrail
+                    .and_then(|it| it.trace.as_deref())
+                    .map(Trace::from),
+            )
+            .set_performance_config_latency(
+                options
+                    .latency
+                    .as_deref()
+                    .map(PerformanceConfigLatency::from),
+            )
+            .set_service_tier(options.service_tier.as_deref().map(ServiceTierType::from))
             .set_request_metadata(options.request_metadata.clone())
     }};
 }

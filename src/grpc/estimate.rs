@@ -9,11 +9,11 @@ use crate::{
     config::{Estimates, Price, RequestPolicy},
     error::{Failure, Reason},
     pb::{
-        ContentBlock, ConverseInput, DocumentSource, MediaSource, PerformanceConfigLatency,
-        content_block::Content, document_source, media_source, tool_result_content_block,
+        ContentBlock, ConverseInput, DocumentSource, MediaSource, content_block::Content,
+        document_source, media_source, tool_result_content_block,
     },
     routing::RouteCandidate,
-    stream::{Ceiling, price_of, tier_word},
+    stream::{Ceiling, billing_of, price_of},
 };
 
 /// Returns the policy of a call. If the call's tokens or cost are limited, the policy always has a
@@ -145,14 +145,10 @@ fn priced(accounts: &UsageAccounting, candidate: &RouteCandidate) -> Result<Arc<
 
 /// Returns the service tier and the other properties of a call that affect its price.
 pub(super) fn billing(input: &ConverseInput) -> Billing {
-    Billing {
-        service_tier: input
-            .service_tier
-            .map_or("default", |tier| tier_word(tier.r#type())),
-        optimized_latency: input
-            .performance_config
-            .is_some_and(|config| config.latency() == PerformanceConfigLatency::Optimized),
-    }
+    billing_of(
+        input.service_tier.as_ref(),
+        input.performance_config.as_ref(),
+    )
 }
 
 /// Returns the estimated number of input tokens. Each byte of the body counts as one token, except

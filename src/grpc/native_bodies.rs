@@ -9,10 +9,10 @@ use crate::{
     error::{Failure, Reason},
     pb::{
         ConverseInput, GuardrailTrace, InvokeModelRequest, PerformanceConfigLatency,
-        StreamInvokeModelRequest,
+        ServiceTierType, StreamInvokeModelRequest,
     },
     routing::{RouteCandidate, Target},
-    stream::tier_word,
+    translate::grown,
 };
 
 /// Returns the failure for a target without the key `invoke_model`.
@@ -62,8 +62,8 @@ pub(super) fn unary(request: StreamInvokeModelRequest) -> InvokeModelRequest {
 pub(super) fn settings(request: &InvokeModelRequest) -> ConverseInput {
     ConverseInput {
         guardrail_config: request.guardrail_config.clone(),
-        performance_config: request.performance_config,
-        service_tier: request.service_tier,
+        performance_config: request.performance_config.clone(),
+        service_tier: request.service_tier.clone(),
         request_metadata: request.request_metadata.clone(),
         ..ConverseInput::default()
     }
@@ -74,33 +74,29 @@ pub(super) fn options(accept: Option<String>, settings: &ConverseInput) -> Model
     let guardrail = settings.guardrail_config.as_ref().and_then(|config| {
         let identifier = config.guardrail_identifier.clone()?;
         let version = config.guardrail_version.clone()?;
-        let trace = match config.trace() {
-            GuardrailTrace::Unspecified => None,
-            GuardrailTrace::Enabled => Some("ENABLED"),
-            GuardrailTrace::Disabled => Some("DISABLED"),
-            GuardrailTrace::EnabledFull => Some("ENABLED_FULL"),
-        };
+        // The header has the names in upper case.
+        let trace = grown::word::<GuardrailTrace>(config.trace, &config.trace_name);
+        let trace = trace.map(str::to_ascii_uppercase);
         (!identifier.is_empty()).then_some(ModelGuardrail {
             identifier,
             version,
             trace,
         })
     });
-    let latency = settings
-        .performance_config
-        .and_then(|config| match config.latency() {
-            PerformanceConfigLatency::Unspecified => None,
-            PerformanceConfigLatency::Standard => Some("standard"),
-            PerformanceConfigLatency::Optimized => Some("optimized"),
-        });
+    let latency = settings.performance_config.as_ref().and_then(|config| {
+        grown::word::<PerformanceConfigLatency>(config.latency, &config.latency_name)
+    });
+    let service_tier = settings.service_tier.as_ref().map(|tier| {
+        grown::word::<ServiceTierType>(tier.r#type, &tier.type_name).unwrap_or("default")
+    });
     // The pairs are sorted by key, so that equal requests have equal headers.
     let metadata: BTreeMap<_, _> = settings.request_metadata.iter().collect();
     let request_metadata = (!metadata.is_empty()).then(|| serde_json::json!(metadata).to_string());
     ModelOptions {
         accept,
         guardrail,
-        latency,
-        service_tier: settings.service_tier.map(|tier| tier_word(tier.r#type())),
+        latency: latency.map(str::to_owned),
+        service_tier: service_tier.map(str::to_owned),
         request_metadata,
     }
 }

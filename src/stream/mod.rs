@@ -65,7 +65,7 @@ pub(crate) use failure::{deadline_exceeded, draining, no_memory, revoked, silent
 pub(crate) use native::Native;
 pub(crate) use operation::Operation;
 pub(crate) use report::{
-    Arrival, Bill, CallReport, Ceiling, RateLimits, log_detail, price_of, tier_word,
+    Arrival, Bill, CallReport, Ceiling, RateLimits, billing_of, log_detail, price_of,
 };
 pub(crate) use reset::Watchdog;
 pub use reset::resettable;

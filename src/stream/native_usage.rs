@@ -10,6 +10,7 @@ use crate::{
         CacheDetail, CacheTtl, ConverseStreamMetadata, PerformanceConfigLatency,
         PerformanceConfiguration, ServiceTier, ServiceTierType, TokenUsage,
     },
+    translate::grown,
 };
 
 /// The maximum size of an answer that is searched for token counts, in bytes. Larger answers
@@ -160,6 +161,7 @@ impl Counts {
                 .map(|tokens| CacheDetail {
                     ttl: CacheTtl::CacheTtl1h.into(),
                     input_tokens: Some(tokens),
+                    ..CacheDetail::default()
                 })
                 .into_iter()
                 .collect(),
@@ -197,26 +199,16 @@ impl From<InvocationMetrics> for Counts {
 
 /// Returns metadata about a call, in the format of Bedrock's `metadata` event.
 pub(crate) fn metadata(counts: Counts, head: &ModelHead) -> ConverseStreamMetadata {
-    let performance_config = head
-        .latency
-        .as_deref()
-        .map(|latency| PerformanceConfiguration {
-            latency: match latency {
-                "standard" => PerformanceConfigLatency::Standard,
-                "optimized" => PerformanceConfigLatency::Optimized,
-                _ => PerformanceConfigLatency::Unspecified,
-            }
-            .into(),
-        });
-    let service_tier = head.service_tier.as_deref().map(|tier| ServiceTier {
-        r#type: match tier {
-            "default" => ServiceTierType::Default,
-            "flex" => ServiceTierType::Flex,
-            "priority" => ServiceTierType::Priority,
-            "reserved" => ServiceTierType::Reserved,
-            _ => ServiceTierType::Unspecified,
+    let performance_config = head.latency.as_deref().map(|word| {
+        let (latency, latency_name) = grown::fields::<PerformanceConfigLatency>(word);
+        PerformanceConfiguration {
+            latency,
+            latency_name,
         }
-        .into(),
+    });
+    let service_tier = head.service_tier.as_deref().map(|word| {
+        let (r#type, type_name) = grown::fields::<ServiceTierType>(word);
+        ServiceTier { r#type, type_name }
     });
     ConverseStreamMetadata {
         usage: counts.usage(),

@@ -9,6 +9,7 @@
 //! | [`guardrail`] | requests and responses of ApplyGuardrail |
 //! | [`response`] | the complete answer, in the format of Converse |
 //! | `mapping` | one table per message; new content blocks and request members are added here |
+//! | `grown` | the values of enums that can grow |
 //! | `table` | the macros that turn a table into a reader and a writer |
 //! | `visit_json` | visits JSON that callers write themselves |
 //! | `split_surrogates` | joins characters that Bedrock split between two deltas |
@@ -25,6 +26,7 @@ mod error;
 pub mod event;
 pub mod fold;
 mod gateway;
+pub(crate) mod grown;
 pub mod guardrail;
 pub(crate) mod history;
 pub mod json;

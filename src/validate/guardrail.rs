@@ -2,7 +2,9 @@
 
 use super::media;
 use super::path::{Shown, Violations};
-use super::word::{longer_than, optional_enum, required_enum, required_enum_item, required_text};
+use super::word::{
+    grown_enum, longer_than, optional_enum, required_enum, required_enum_item, required_text,
+};
 use crate::pb;
 
 /// The maximum length of an identifier, in characters. Source: Bedrock's service model.
@@ -15,22 +17,28 @@ pub(super) fn config(config: &pb::GuardrailStreamConfiguration, out: &mut Violat
         guardrail_version,
         trace,
         stream_processing_mode,
+        trace_name,
+        stream_processing_mode_name,
     } = config;
     // Bedrock treats an empty string like a missing one.
     let identifier = guardrail_identifier.as_deref().unwrap_or_default();
     let version = guardrail_version.as_deref().unwrap_or_default();
 
     let is_empty = identifier.is_empty() && version.is_empty();
-    if is_empty && *trace == 0 && *stream_processing_mode == 0 {
+    let has_no_trace = *trace == 0 && trace_name.is_empty();
+    let has_no_mode = *stream_processing_mode == 0 && stream_processing_mode_name.is_empty();
+    if is_empty && has_no_trace && has_no_mode {
         out.missing(
             "is empty: set guardrail_identifier and guardrail_version, or remove guardrail_config",
         );
     }
     form(identifier, version, out);
-    optional_enum::<pb::GuardrailTrace>("trace", *trace, out);
-    optional_enum::<pb::GuardrailStreamProcessingMode>(
+    grown_enum::<pb::GuardrailTrace>("trace", "trace_name", *trace, trace_name, out);
+    grown_enum::<pb::GuardrailStreamProcessingMode>(
         "stream_processing_mode",
+        "stream_processing_mode_name",
         *stream_processing_mode,
+        stream_processing_mode_name,
         out,
     );
 }

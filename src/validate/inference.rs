@@ -2,7 +2,7 @@
 
 use super::json;
 use super::path::Violations;
-use super::word::{optional_enum, required_enum};
+use super::word::{grown_enum, optional_enum};
 use crate::pb;
 
 /// The maximum number of stop sequences. Source: Bedrock's service model.
@@ -41,16 +41,38 @@ fn share(field: &'static str, value: Option<f64>, out: &mut Violations) {
 }
 
 pub(super) fn performance_config(config: &pb::PerformanceConfiguration, out: &mut Violations) {
-    optional_enum::<pb::PerformanceConfigLatency>("latency", config.latency, out);
+    let pb::PerformanceConfiguration {
+        latency,
+        latency_name,
+    } = config;
+    grown_enum::<pb::PerformanceConfigLatency>(
+        "latency",
+        "latency_name",
+        *latency,
+        latency_name,
+        out,
+    );
 }
 
 pub(super) fn service_tier(tier: &pb::ServiceTier, out: &mut Violations) {
-    let tiers = "SERVICE_TIER_TYPE_DEFAULT, _FLEX, _PRIORITY or _RESERVED";
-    required_enum::<pb::ServiceTierType>("type", tier.r#type, tiers, out);
+    let pb::ServiceTier { r#type, type_name } = tier;
+    if *r#type == 0 && type_name.is_empty() {
+        out.missing_at(
+            "type",
+            "is required: use SERVICE_TIER_TYPE_DEFAULT, _FLEX, _PRIORITY or _RESERVED",
+        );
+    }
+    grown_enum::<pb::ServiceTierType>("type", "type_name", *r#type, type_name, out);
 }
 
 pub(super) fn output_config(config: &pb::OutputConfig, out: &mut Violations) {
-    optional_enum::<pb::Effort>("effort", config.effort, out);
+    grown_enum::<pb::Effort>(
+        "effort",
+        "effort_name",
+        config.effort,
+        &config.effort_name,
+        out,
+    );
     if let Some(format) = &config.text_format {
         out.field("text_format", |out| output_format(format, out));
     }
@@ -73,6 +95,12 @@ fn output_format(format: &pb::OutputFormat, out: &mut Violations) {
 }
 
 pub(super) fn cache_point(point: &pb::CachePointBlock, out: &mut Violations) {
-    optional_enum::<pb::CachePointType>("type", point.r#type, out);
-    optional_enum::<pb::CacheTtl>("ttl", point.ttl, out);
+    let pb::CachePointBlock {
+        r#type,
+        ttl,
+        type_name,
+        ttl_name,
+    } = point;
+    grown_enum::<pb::CachePointType>("type", "type_name", *r#type, type_name, out);
+    grown_enum::<pb::CacheTtl>("ttl", "ttl_name", *ttl, ttl_name, out);
 }

@@ -40,6 +40,12 @@ impl Step {
             "input_json" | "input_struct" => "input",
             "json_struct" => "json",
             "format_name" => "format",
+            "type_name" => "type",
+            "ttl_name" => "ttl",
+            "latency_name" => "latency",
+            "effort_name" => "effort",
+            "trace_name" => "trace",
+            "stream_processing_mode_name" => "stream_processing_mode",
             "additional_model_request_fields_json" | "additional_model_request_fields_struct" => {
                 "additional_model_request_fields"
             }

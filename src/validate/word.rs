@@ -15,6 +15,43 @@ pub(super) fn optional_enum<E: TryFrom<i32>>(
     }
 }
 
+/// The rule for the names of values that an enum does not have.
+const NAME: Word = Word {
+    max: 64,
+    set: "letters, digits and `._-`",
+    allowed: |c| c.is_ascii_alphanumeric() || "._-".contains(c),
+};
+
+/// Checks an optional enum that can grow. `name_field` is the field with the name of a value that
+/// the enum does not have. At most one of both can be set.
+pub(super) fn grown_enum<E: TryFrom<i32>>(
+    field: &'static str,
+    name_field: &'static str,
+    value: i32,
+    name: &str,
+    out: &mut Violations,
+) {
+    if E::try_from(value).is_err() {
+        out.add_at(
+            field,
+            format_args!(
+                "{}: use `{name_field}` for values that this gateway does not know",
+                UnknownNumber(value)
+            ),
+        );
+    } else if name.is_empty() {
+        return;
+    }
+    if value != 0 && !name.is_empty() {
+        out.add_at(
+            name_field,
+            format_args!("`{field}` is set, too: set only one of them"),
+        );
+    } else if !NAME.fits(name) {
+        NAME.required(name_field, name, out);
+    }
+}
+
 /// Checks a required enum. Its number must be a known one other than 0. `values` lists the valid
 /// values.
 pub(super) fn required_enum<E: TryFrom<i32>>(

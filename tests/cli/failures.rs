@@ -42,6 +42,7 @@ fn detailed() -> Status {
         retryable: true,
         message: "Too many.".to_owned(),
         original_status_code: 0,
+        resource_name: "arn:aws:bedrock:us-east-1::foundation-model/m".to_owned(),
         attempts: vec![Attempt {
             model_id: "us.m".to_owned(),
             source_region: "us-east-1".to_owned(),

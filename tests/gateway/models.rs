@@ -226,6 +226,7 @@ targets:
     let mut other = asked.clone();
     other.service_tier = Some(ServiceTier {
         r#type: ServiceTierType::Priority.into(),
+        ..ServiceTier::default()
     });
     invalid("service_tier.type", other).await;
     // Tags would let the body select what the guardrail checks.

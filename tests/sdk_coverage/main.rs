@@ -142,6 +142,15 @@ fn missing_from_request(body: &Value) -> Vec<String> {
         Err(error) => return vec![format!("request: {error}")],
     };
     let missing = raw("request", &input.raw_members);
+    // The effort is no enum for the SDK, so its values are checked here.
+    if let Some(config) = &input.output_config
+        && !config.effort_name.is_empty()
+    {
+        return vec![format!(
+            "request: /outputConfig/effort = {:?}",
+            config.effort_name
+        )];
+    }
     let sent: Value = serde_json::from_slice(&request::to_converse(&input).unwrap()).unwrap();
     if missing.is_empty() && sent != *body {
         return vec![format!("request: {body} comes out as {sent}")];

@@ -151,7 +151,7 @@ fn what_is_not_known_or_of_another_type_is_kept_raw_and_comes_out_again() {
         ),
         (
             "metadata",
-            r#"{"serviceTier":{"type":"gold"}}"#,
+            r#"{"serviceTier":{"type":7}}"#,
             "/serviceTier/type",
         ),
         (

@@ -18,6 +18,11 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
+/// A word that no enum has.
+fn other_name() -> impl Strategy<Value = String> {
+    "[a-z]{1,8}-new"
+}
+
 /// JSON text in unusual spellings.
 fn json_text() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
@@ -147,8 +152,14 @@ fn content_block() -> impl Strategy<Value = pb::ContentBlock> {
     ];
     let reasoning = option::of(reasoning)
         .prop_map(|content| Content::ReasoningContent(pb::ReasoningContentBlock { content }));
-    let cache_point =
-        (0..3).prop_map(|ttl| Content::CachePoint(pb::CachePointBlock { r#type: 1, ttl }));
+    let cache_point = (0..3, other_name()).prop_map(|(ttl, other)| {
+        Content::CachePoint(pb::CachePointBlock {
+            r#type: 1,
+            ttl,
+            ttl_name: if ttl == 0 { other } else { String::new() },
+            ..Default::default()
+        })
+    });
     let guard = (text(), vec(1..4, 0..4)).prop_map(|(text, qualifiers)| {
         use pb::guardrail_converse_content_block::Content as Guard;
         Content::GuardContent(pb::GuardrailConverseContentBlock {
@@ -241,7 +252,12 @@ pub(crate) fn converse_input() -> impl Strategy<Value = pb::ConverseInput> {
         option::of(json_text()),
         hash_map(text(), variable, 0..3),
         hash_map(text(), text(), 0..3),
-        option::of((0..5).prop_map(|r#type| pb::ServiceTier { r#type })),
+        option::of(
+            (0..5, other_name()).prop_map(|(r#type, other)| pb::ServiceTier {
+                r#type,
+                type_name: if r#type == 0 { other } else { String::new() },
+            }),
+        ),
         raw_members(),
     )
         .prop_map(

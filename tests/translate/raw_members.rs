@@ -111,11 +111,11 @@ fn a_chain_of_raw_members_cannot_nest_without_bound() {
 
 #[test]
 fn a_raw_member_takes_the_place_of_a_default() {
-    let body = r#"{"messages":[{"role":"user","content":[{"cachePoint":{"type":"eternal"}}]}]}"#;
+    let body = r#"{"outputConfig":{"textFormat":{"type":"yaml"}}}"#;
     let input = request::from_converse(body.as_bytes()).unwrap();
     assert_eq!(
         input.raw_members[0].pointer,
-        "/messages/0/content/0/cachePoint/type"
+        "/outputConfig/textFormat/type"
     );
     assert_eq!(request::to_converse(&input).unwrap(), body);
 }

@@ -86,7 +86,7 @@ fn what_the_proto_cannot_tell_from_absence_is_kept() {
 fn unknown_words_and_kinds_are_kept() {
     let body = concat!(
         r#"{"messages":[{"role":"critic","content":[{"hologram":{"w":1}},{"text":"a","also":1},"#,
-        r#"{"guardContent":{"text":{"text":"g","qualifiers":["query","tone","query"]}}}]}],"serviceTier":{"type":"gold"}}"#
+        r#"{"guardContent":{"text":{"text":"g","qualifiers":["query","tone","query"]}}}]}]}"#
     );
     let input = request::from_converse(body.as_bytes()).unwrap();
     let pointers: Vec<_> = input
@@ -102,10 +102,41 @@ fn unknown_words_and_kinds_are_kept() {
             "/messages/0/content/1/also",
             "/messages/0/content/2/guardContent/text/qualifiers/1",
             "/messages/0/content/2/guardContent/text/qualifiers/2",
-            "/serviceTier/type",
         ]
     );
     assert_eq!(value(bytes(&input)), value(body));
+}
+
+#[test]
+fn words_of_enums_that_can_grow_have_a_field_for_their_name() {
+    let body = concat!(
+        r#"{"system":[{"cachePoint":{"type":"shared","ttl":"2h"}}],"#,
+        r#""guardrailConfig":{"trace":"brief","streamProcessingMode":"lazy"},"#,
+        r#""performanceConfig":{"latency":"low"},"serviceTier":{"type":"gold"},"outputConfig":{"effort":"none"}}"#
+    );
+    let input = request::from_converse(body.as_bytes()).unwrap();
+    assert_eq!(input.raw_members, []);
+    assert_eq!(bytes(&input), body);
+    let tier = input.service_tier.clone().unwrap();
+    assert_eq!((tier.r#type, &*tier.type_name), (0, "gold"));
+
+    // A word that the enum has is in the enum only.
+    let input = request::from_converse(br#"{"serviceTier":{"type":"flex"}}"#).unwrap();
+    let tier = input.service_tier.unwrap();
+    assert_eq!(
+        (tier.r#type(), &*tier.type_name),
+        (pb::ServiceTierType::Flex, "")
+    );
+
+    let both = pb::ConverseInput {
+        service_tier: Some(pb::ServiceTier {
+            r#type: pb::ServiceTierType::Flex.into(),
+            type_name: "gold".into(),
+        }),
+        ..Default::default()
+    };
+    let violations = request::to_converse(&both).unwrap_err();
+    assert_eq!(violations.len(), 1, "{violations:?}");
 }
 
 #[test]

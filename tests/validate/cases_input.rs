@@ -52,7 +52,10 @@ pub(crate) const CASES: &[Case] = &[
     }),
     ("input.system[1].cache_point.ttl", &["9", "enum"], |r| {
         input(r).system[1].content = Some(system_content_block::Content::CachePoint(
-            pb::CachePointBlock { r#type: 0, ttl: 9 },
+            pb::CachePointBlock {
+                ttl: 9,
+                ..Default::default()
+            },
         ));
     }),
     // Inference parameters
@@ -240,13 +243,39 @@ pub(crate) const CASES: &[Case] = &[
     }),
     // Latency, tier, output
     ("input.performance_config.latency", &["3"], |r| {
-        input(r).performance_config = Some(pb::PerformanceConfiguration { latency: 3 });
+        input(r).performance_config = Some(pb::PerformanceConfiguration {
+            latency: 3,
+            ..Default::default()
+        });
     }),
     ("input.service_tier.type", &["required", "FLEX"], |r| {
         input(r).service_tier = Some(Default::default())
     }),
-    ("input.service_tier.type", &["99", "FLEX"], |r| {
-        input(r).service_tier = Some(pb::ServiceTier { r#type: 99 })
+    ("input.service_tier.type", &["99", "`type_name`"], |r| {
+        input(r).service_tier = Some(pb::ServiceTier {
+            r#type: 99,
+            ..Default::default()
+        })
+    }),
+    (
+        "input.service_tier.type_name",
+        &["`type` is set", "only one"],
+        |r| {
+            input(r).service_tier = Some(pb::ServiceTier {
+                r#type: 1,
+                type_name: "default".into(),
+            })
+        },
+    ),
+    ("input.service_tier.type_name", &["letters"], |r| {
+        input(r).service_tier = Some(pb::ServiceTier {
+            r#type: 0,
+            type_name: "a tier".into(),
+        })
+    }),
+    ("input.output_config.effort_name", &["only one"], |r| {
+        output(r).effort = 1;
+        output(r).effort_name = "low".into();
     }),
     ("input.output_config.effort", &["6"], |r| {
         output(r).effort = 6

@@ -55,7 +55,10 @@ pub(crate) const CASES: &[Case] = &[
         tool(
             r,
             2,
-            Some(Tool::CachePoint(pb::CachePointBlock { r#type: 5, ttl: 0 })),
+            Some(Tool::CachePoint(pb::CachePointBlock {
+                r#type: 5,
+                ..Default::default()
+            })),
         );
     }),
     (

@@ -135,6 +135,7 @@ fn user() -> pb::Message {
         block(Content::CachePoint(pb::CachePointBlock {
             r#type: pb::CachePointType::Default.into(),
             ttl: pb::CacheTtl::CacheTtl1h.into(),
+            ..Default::default()
         })),
     ];
     pb::Message {
@@ -292,6 +293,7 @@ pub(crate) fn full() -> pb::StreamInvokeRequest {
             guardrail_version: Some("DRAFT".into()),
             trace: pb::GuardrailTrace::EnabledFull.into(),
             stream_processing_mode: pb::GuardrailStreamProcessingMode::Async.into(),
+            ..Default::default()
         }),
         additional_model_request_fields: Some(
             AdditionalModelRequestFields::AdditionalModelRequestFieldsJson("{}".into()),
@@ -307,9 +309,11 @@ pub(crate) fn full() -> pb::StreamInvokeRequest {
         request_metadata: [("team:a/b @$#=+,-.".to_owned(), String::new())].into(),
         performance_config: Some(pb::PerformanceConfiguration {
             latency: pb::PerformanceConfigLatency::Optimized.into(),
+            ..Default::default()
         }),
         service_tier: Some(pb::ServiceTier {
-            r#type: pb::ServiceTierType::Flex.into(),
+            r#type: 0,
+            type_name: "turbo".into(),
         }),
         output_config: Some(pb::OutputConfig {
             text_format: Some(pb::OutputFormat {
@@ -323,7 +327,8 @@ pub(crate) fn full() -> pb::StreamInvokeRequest {
                     )),
                 }),
             }),
-            effort: pb::Effort::Xhigh.into(),
+            effort: 0,
+            effort_name: "none".into(),
         }),
         raw_members: vec![pb::RawMember {
             pointer: "/messages/0/content/-".into(),

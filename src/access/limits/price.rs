@@ -22,11 +22,16 @@ pub struct UsedTokens {
 /// The options of a call that affect its prices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Billing {
-    /// The service tier as Bedrock names it: `default`, `flex`, `priority` or `reserved`. Empty
-    /// means `default`.
+    /// The service tier as Bedrock names it: `default`, `flex`, `priority` or `reserved`, or
+    /// [`Self::UNKNOWN_TIER`]. Empty means `default`.
     pub service_tier: &'static str,
     /// Whether the call asks for optimized latency.
     pub optimized_latency: bool,
+}
+
+impl Billing {
+    /// The name for tiers that this version does not know. They have the dearest known price.
+    pub const UNKNOWN_TIER: &'static str = "unknown";
 }
 
 /// The prices of models.
@@ -105,6 +110,11 @@ pub fn most(price: &Price, billing: Billing, input: u64, output: u64) -> u64 {
 }
 
 fn rates(price: &Price, billing: Billing) -> &Rates {
+    if billing.service_tier == Billing::UNKNOWN_TIER {
+        let tiers = price.service_tiers.values();
+        let all = tiers.chain(&price.optimized_latency).chain([&price.rates]);
+        return all.max_by_key(|rates| rates.output).unwrap_or(&price.rates);
+    }
     price
         .service_tiers
         .get(billing.service_tier)
@@ -136,6 +146,24 @@ mod tests {
             service_tiers: [("flex", flat(500)), ("priority", flat(1_750))].into(),
             optimized_latency: Some(flat(1_200)),
         }
+    }
+
+    #[test]
+    fn a_tier_that_is_not_known_is_priced_like_the_dearest_one() {
+        let used = UsedTokens {
+            input: 100,
+            ..UsedTokens::default()
+        };
+        let in_tier = |service_tier| {
+            let billing = Billing {
+                service_tier,
+                ..Billing::default()
+            };
+            used.cost(&price(), billing)
+        };
+        assert_eq!(in_tier(Billing::UNKNOWN_TIER), 175_000);
+        assert_eq!(in_tier("priority"), 175_000);
+        assert_eq!(in_tier("default"), 100_000);
     }
 
     #[test]

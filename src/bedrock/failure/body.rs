@@ -19,6 +19,7 @@ pub(super) struct ErrorBody {
     pub(super) message: String,
     pub(super) code: Option<String>,
     pub(super) original_status: Option<u16>,
+    pub(super) resource_name: Option<String>,
 }
 
 impl ErrorBody {
@@ -47,6 +48,7 @@ impl ErrorBody {
                 .flatten()
                 .next(),
             original_status: fields.original_status,
+            resource_name: fields.resource_name,
         }
     }
 }
@@ -80,6 +82,7 @@ struct Fields {
     code: Option<String>,
     upper_code: Option<String>,
     original_status: Option<u16>,
+    resource_name: Option<String>,
 }
 
 struct Seed<'a>(&'a mut Fields);
@@ -100,6 +103,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 "errorMessage" => &mut fields.error_message,
                 "originalMessage" => &mut fields.original_message,
                 "__type" => &mut fields.type_name,
+                "resourceName" => &mut fields.resource_name,
                 "code" => &mut fields.code,
                 "Code" => &mut fields.upper_code,
                 "originalStatusCode" => {

@@ -47,6 +47,7 @@ pub(in crate::bedrock) fn of_response(response: &HttpResponse) -> Failure {
         http_status: Some(response.status().as_u16()),
         request_id: headers.request_id().unwrap_or_default().to_owned(),
         original_status: body.original_status,
+        resource_name: body.resource_name.unwrap_or_default(),
     });
     match retry_delay::retry_after(headers, SystemTime::now()) {
         Some(after) => failure.with_retry_after(after),

@@ -62,6 +62,7 @@ pub(super) fn of_message(message: &Frame, request_id: &str) -> Failure {
         http_status: None,
         request_id: request_id.to_owned(),
         original_status: body.original_status,
+        resource_name: body.resource_name.unwrap_or_default(),
     };
     of_upstream(upstream)
 }

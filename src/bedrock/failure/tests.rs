@@ -274,6 +274,7 @@ fn the_models_own_status_and_message_are_kept() {
     let failure = call::of_response(&response(424, Some("ModelErrorException"), json));
     let upstream = failure.upstream.expect("Bedrock's part");
     assert_eq!(upstream.original_status, Some(429));
+    assert_eq!(upstream.resource_name, "x");
     assert_eq!(upstream.message, "failed (busy)");
 }
 

@@ -94,6 +94,7 @@ fn of_upstream(error: &UpstreamError) -> Value {
         "retryable": error.retryable,
         "message": error.message,
         "originalStatusCode": error.original_status_code,
+        "resourceName": error.resource_name,
         "attempts": list(error.attempts.iter().map(of_attempt)),
     })
 }

@@ -85,6 +85,9 @@ fn of_upstream(error: &UpstreamError, lines: &mut Vec<String>) {
     if error.original_status_code != 0 {
         facts.push(format!("model status {}", error.original_status_code));
     }
+    if !error.resource_name.is_empty() {
+        facts.push(format!("resource {}", error.resource_name));
+    }
     match error.phase() {
         UpstreamPhase::Unspecified => {}
         UpstreamPhase::Connect => facts.push("before the request was sent".to_owned()),

@@ -6,6 +6,7 @@ use crate::{
         ConverseInput, GuardrailStreamConfiguration, GuardrailStreamProcessingMode, GuardrailTrace,
         content_block, system_content_block,
     },
+    translate::grown,
     validate::Violations,
 };
 
@@ -46,6 +47,7 @@ fn ours(guardrail: &Guardrail, input: &ConverseInput) -> GuardrailStreamConfigur
         && ours.trace == i32::from(GuardrailTrace::Unspecified)
     {
         ours.trace = theirs.trace;
+        ours.trace_name.clone_from(&theirs.trace_name);
     }
     ours
 }
@@ -58,15 +60,29 @@ fn agrees(theirs: &GuardrailStreamConfiguration, ours: &GuardrailStreamConfigura
         guardrail_version,
         trace,
         stream_processing_mode,
+        trace_name,
+        stream_processing_mode_name,
     } = theirs;
     let text = |theirs: &Option<String>, ours: &Option<String>| {
         theirs.as_deref().unwrap_or_default().is_empty() || theirs == ours
     };
-    let number = |theirs: i32, ours: i32| theirs == 0 || theirs == ours;
+    let word = |theirs: Option<&str>, ours: Option<&str>| theirs.is_none() || theirs == ours;
     text(guardrail_identifier, &ours.guardrail_identifier)
         && text(guardrail_version, &ours.guardrail_version)
-        && number(*trace, ours.trace)
-        && number(*stream_processing_mode, ours.stream_processing_mode)
+        && word(
+            grown::word::<GuardrailTrace>(*trace, trace_name),
+            grown::word::<GuardrailTrace>(ours.trace, &ours.trace_name),
+        )
+        && word(
+            grown::word::<GuardrailStreamProcessingMode>(
+                *stream_processing_mode,
+                stream_processing_mode_name,
+            ),
+            grown::word::<GuardrailStreamProcessingMode>(
+                ours.stream_processing_mode,
+                &ours.stream_processing_mode_name,
+            ),
+        )
 }
 
 /// Returns the operator's guardrail as a field of a request.
@@ -87,5 +103,6 @@ pub(in crate::grpc) fn configured(guardrail: &Guardrail) -> GuardrailStreamConfi
         guardrail_version: Some(guardrail.version.clone()),
         trace: trace.into(),
         stream_processing_mode: mode.into(),
+        ..GuardrailStreamConfiguration::default()
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     config::ServiceTier,
     pb::{self, ConverseInput, ServiceTierType},
+    translate::grown,
     validate::Violations,
 };
 
@@ -37,11 +38,18 @@ pub(super) fn check(tiers: &[ServiceTier], input: &ConverseInput, out: &mut Viol
         return;
     }
     // All fields are listed, so that the compiler reports a new one.
-    let Some(pb::ServiceTier { r#type }) = input.service_tier else {
+    let Some(pb::ServiceTier { r#type, type_name }) = &input.service_tier else {
         return;
     };
-    if !tiers.iter().any(|tier| r#type == i32::from(number(*tier))) {
-        out.field("service_tier", |out| out.add_at("type", refusal(tiers)));
+    // A tier that this version does not know is in no list.
+    let tier = grown::value::<ServiceTierType>(*r#type, type_name);
+    if !tiers.iter().any(|allowed| tier == Some(number(*allowed))) {
+        let field = if type_name.is_empty() {
+            "type"
+        } else {
+            "type_name"
+        };
+        out.field("service_tier", |out| out.add_at(field, refusal(tiers)));
     }
 }
 
@@ -53,5 +61,6 @@ pub(super) fn write(tiers: &[ServiceTier], input: &mut ConverseInput) {
     }
     input.service_tier = tiers.first().map(|tier| pb::ServiceTier {
         r#type: number(*tier).into(),
+        ..pb::ServiceTier::default()
     });
 }

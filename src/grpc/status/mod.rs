@@ -276,6 +276,10 @@ fn upstream_error(
         message: shortened(&upstream.message, MAX_UPSTREAM_MESSAGE_BYTES),
         original_status_code: upstream.original_status.map_or(0, i32::from),
         attempts: told_attempts(attempts),
+        resource_name: shortened(
+            &without_accounts(&upstream.resource_name),
+            MAX_ATTEMPT_MODEL_ID_BYTES,
+        ),
     }
 }
 

@@ -10,12 +10,13 @@ use crate::{
     error::Reason,
     pb::{
         CacheTtl, ContentBlockDeltaEvent, EstimatedCost, MetadataEvent, PerformanceConfigLatency,
-        ServiceTierType, StreamInvokeResponse, content_block_delta_event::Delta,
-        reasoning_content_block_delta, stream_invoke_response::Event,
-        tool_result_block_delta_content,
+        PerformanceConfiguration, ServiceTier, ServiceTierType, StreamInvokeResponse,
+        content_block_delta_event::Delta, reasoning_content_block_delta,
+        stream_invoke_response::Event, tool_result_block_delta_content,
     },
     routing::Route,
     telemetry::usage::UsageSource,
+    translate::grown,
 };
 
 /// The state of a call's limits, for its response: first the state after the reservation, later the
@@ -138,12 +139,15 @@ impl Bill {
         let Some(metadata) = &event.metadata else {
             return;
         };
-        if let Some(tier) = metadata.service_tier {
-            self.billing.service_tier = tier_word(tier.r#type());
+        let served = billing_of(
+            metadata.service_tier.as_ref(),
+            metadata.performance_config.as_ref(),
+        );
+        if metadata.service_tier.is_some() {
+            self.billing.service_tier = served.service_tier;
         }
-        if let Some(performance) = metadata.performance_config {
-            self.billing.optimized_latency =
-                performance.latency() == PerformanceConfigLatency::Optimized;
+        if metadata.performance_config.is_some() {
+            self.billing.optimized_latency = served.optimized_latency;
         }
         let Some(usage) = &metadata.usage else {
             return;
@@ -152,7 +156,8 @@ impl Bill {
         let for_an_hour: u64 = usage
             .cache_details
             .iter()
-            .filter(|detail| detail.ttl() == CacheTtl::CacheTtl1h)
+            // A time to live that this version does not know is priced like the longest one.
+            .filter(|detail| detail.ttl() == CacheTtl::CacheTtl1h || !detail.ttl_name.is_empty())
             .map(|detail| count(detail.input_tokens))
             .sum();
         let written = count(usage.cache_write_input_tokens);
@@ -224,13 +229,28 @@ pub(crate) fn price_of(accounts: &UsageAccounting, route: &Route) -> Option<Arc<
     })
 }
 
-/// Returns Bedrock's name of a service tier.
-pub(crate) const fn tier_word(tier: ServiceTierType) -> &'static str {
-    match tier {
-        ServiceTierType::Unspecified | ServiceTierType::Default => "default",
-        ServiceTierType::Flex => "flex",
-        ServiceTierType::Priority => "priority",
-        ServiceTierType::Reserved => "reserved",
+/// Returns the options of a call that affect its prices. Values that this version does not know
+/// may be dearer than the known ones, so they are priced like the dearest one.
+pub(crate) fn billing_of(
+    tier: Option<&ServiceTier>,
+    performance: Option<&PerformanceConfiguration>,
+) -> Billing {
+    let tier = tier.map_or(Some(ServiceTierType::Default), |tier| {
+        grown::value(tier.r#type, &tier.type_name)
+    });
+    let service_tier = match tier {
+        Some(ServiceTierType::Unspecified | ServiceTierType::Default) => "default",
+        Some(ServiceTierType::Flex) => "flex",
+        Some(ServiceTierType::Priority) => "priority",
+        Some(ServiceTierType::Reserved) => "reserved",
+        None => Billing::UNKNOWN_TIER,
+    };
+    let latency = performance.map_or(Some(PerformanceConfigLatency::Standard), |config| {
+        grown::value(config.latency, &config.latency_name)
+    });
+    Billing {
+        service_tier,
+        optimized_latency: matches!(latency, Some(PerformanceConfigLatency::Optimized) | None),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-pub(crate) use self::bill::{Bill, Ceiling, RateLimits, price_of, tier_word};
+pub(crate) use self::bill::{Bill, Ceiling, RateLimits, billing_of, price_of};
 use self::spans::{Ended, Followed};
 use crate::{
     access::Identity,

@@ -3,14 +3,14 @@
 use crate::{
     pb,
     translate::table::{
-        codec::{Choice, Defaulted},
+        codec::{Grown, GrownOrDefault},
         object, words,
     },
 };
 
 object!(CachePointBlock {
-    "type" => r#type: Defaulted<pb::CachePointType>,
-    "ttl" => ttl: Choice<pb::CacheTtl>,
+    "type" => r#type + type_name: GrownOrDefault<pb::CachePointType>,
+    "ttl" => ttl + ttl_name: Grown<pb::CacheTtl>,
 });
 
 words!(CachePointType { "default" => Default });

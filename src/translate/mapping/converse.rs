@@ -4,7 +4,7 @@ use crate::{
     pb,
     translate::table::{
         JsonOrStruct,
-        codec::{Choice, Defaulted, List, Map, Optional, Required},
+        codec::{Defaulted, Grown, List, Map, Optional, Required},
         json_oneof, object, union, words,
     },
 };
@@ -43,7 +43,7 @@ union!(prompt_variable_values::Value in PromptVariableValues.value {
 });
 
 object!(PerformanceConfiguration {
-    "latency" => latency: Choice<pb::PerformanceConfigLatency>,
+    "latency" => latency + latency_name: Grown<pb::PerformanceConfigLatency>,
 });
 
 words!(PerformanceConfigLatency {
@@ -52,7 +52,7 @@ words!(PerformanceConfigLatency {
 });
 
 object!(ServiceTier {
-    "type" => r#type: Choice<pb::ServiceTierType>,
+    "type" => r#type + type_name: Grown<pb::ServiceTierType>,
 });
 
 words!(ServiceTierType {
@@ -64,7 +64,7 @@ words!(ServiceTierType {
 
 object!(OutputConfig {
     "textFormat" => text_format: Optional,
-    "effort" => effort: Choice<pb::Effort>,
+    "effort" => effort + effort_name: Grown<pb::Effort>,
 });
 
 words!(Effort {

@@ -3,7 +3,7 @@
 use crate::{
     pb,
     translate::table::{
-        codec::{Choice, List, Optional},
+        codec::{Grown, List, Optional},
         object, words,
     },
 };
@@ -38,7 +38,7 @@ object!(TokenUsage {
 });
 
 object!(CacheDetail {
-    "ttl" => ttl: Choice<pb::CacheTtl>,
+    "ttl" => ttl + ttl_name: Grown<pb::CacheTtl>,
     "inputTokens" => input_tokens: Optional,
 });
 

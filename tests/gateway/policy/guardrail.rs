@@ -161,7 +161,16 @@ async fn an_enforced_guardrail_can_not_be_replaced_or_changed() {
         stream_processing_mode: GuardrailStreamProcessingMode::Async.into(),
         ..GuardrailStreamConfiguration::default()
     };
-    for config in [own("mine"), other_version, in_the_background] {
+    let in_another_way = GuardrailStreamConfiguration {
+        stream_processing_mode_name: "async".to_owned(),
+        ..GuardrailStreamConfiguration::default()
+    };
+    for config in [
+        own("mine"),
+        other_version,
+        in_the_background,
+        in_another_way,
+    ] {
         refused(&gateway, with(config), "input.guardrail_config").await;
     }
     for (pointer, json) in [

@@ -32,6 +32,17 @@ fn tier(target: &str, tier: ServiceTierType) -> StreamInvokeRequest {
     let mut request = ask(target);
     request.input.get_or_insert_default().service_tier = Some(ServiceTier {
         r#type: tier.into(),
+        ..ServiceTier::default()
+    });
+    request
+}
+
+/// A request that names its tier in the field for tiers that this version does not define.
+fn named_tier(target: &str, name: &str) -> StreamInvokeRequest {
+    let mut request = ask(target);
+    request.input.get_or_insert_default().service_tier = Some(ServiceTier {
+        type_name: name.to_owned(),
+        ..ServiceTier::default()
     });
     request
 }
@@ -178,6 +189,12 @@ async fn only_service_tiers_that_both_lists_allow_are_asked_for() {
     ] {
         refused(&gateway, request, "input.service_tier.type").await;
     }
+    for (target, name) in [("t", "default"), ("t", "gold"), ("open", "reserved")] {
+        let request = named_tier(target, name);
+        refused(&gateway, request, "input.service_tier.type_name").await;
+    }
+    let body = sent(&gateway, named_tier("t", "flex")).await;
+    assert_eq!(body["serviceTier"], json!({"type": "flex"}));
     for (pointer, json) in [
         ("/serviceTier", "{\"type\":\"reserved\"}"),
         ("/serviceTier/type", "\"reserved\""),

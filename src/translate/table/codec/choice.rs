@@ -154,6 +154,87 @@ impl<E: Words> Named<E> {
     }
 }
 
+/// An enum that can grow, with a second field for the names of values that are not in it. At most
+/// one of the fields is set.
+pub(crate) struct Grown<E>(PhantomData<E>);
+
+impl<E: Words> Grown<E> {
+    pub(crate) const PRESENCE: Presence = Presence::Optional;
+
+    pub(crate) fn write(
+        field: &i32,
+        other: &str,
+        name: &'static str,
+        out: &mut Encoder<'_>,
+        at: &Position<'_>,
+    ) {
+        if other.is_empty() {
+            Choice::<E>::write(field, name, out, at);
+        } else {
+            write_other(*field, other, name, out, at);
+        }
+    }
+
+    pub(crate) fn read(
+        field: &mut i32,
+        other: &mut String,
+        from: &mut Decoder<'_>,
+        at: &Position<'_>,
+    ) -> Result<(), Error> {
+        let mut word = String::new();
+        Named::<E>::read(field, &mut word, from, at)?;
+        if *field == 0 {
+            *other = word;
+        }
+        Ok(())
+    }
+}
+
+/// An enum that can grow, like [`Grown`], and is always written, like [`Defaulted`].
+pub(crate) struct GrownOrDefault<E>(PhantomData<E>);
+
+impl<E: Words> GrownOrDefault<E> {
+    pub(crate) const PRESENCE: Presence = Presence::InRequests;
+
+    pub(crate) fn write(
+        field: &i32,
+        other: &str,
+        name: &'static str,
+        out: &mut Encoder<'_>,
+        at: &Position<'_>,
+    ) {
+        if other.is_empty() {
+            Defaulted::<E>::write(field, name, out, at);
+        } else {
+            write_other(*field, other, name, out, at);
+        }
+    }
+
+    pub(crate) fn read(
+        field: &mut i32,
+        other: &mut String,
+        from: &mut Decoder<'_>,
+        at: &Position<'_>,
+    ) -> Result<(), Error> {
+        Grown::<E>::read(field, other, from, at)
+    }
+}
+
+fn write_other(
+    field: i32,
+    other: &str,
+    name: &'static str,
+    out: &mut Encoder<'_>,
+    at: &Position<'_>,
+) {
+    if field != 0 {
+        let description = format!("and `{name}_name` are both set: set only one of them");
+        out.violation(at.member(name).field(), description);
+    }
+    out.json.key(name);
+    out.json.string(other);
+}
+
 /// A value that is in the enum, stored as its number.
 struct Known<E>(i32, PhantomData<E>);
 
