@@ -10,7 +10,7 @@ use bedrock_grpc::pb::{
     inference_service_client::InferenceServiceClient, stream_invoke_response::Event,
 };
 use tokio::{task::JoinSet, time::MissedTickBehavior};
-use tonic::transport::Channel;
+use tonic::{Request, transport::Channel};
 
 use crate::stage::Stage;
 
@@ -22,8 +22,12 @@ pub(crate) struct Outcome {
     /// Why the call failed. `None` if the answer is complete.
     pub(crate) failure: Option<String>,
     pub(crate) first_event: Duration,
+    /// When the call ended, from the beginning of the load.
+    pub(crate) ended: Duration,
     /// The source Region that answered.
     pub(crate) region: String,
+    /// The account that answered. Empty for the gateway's own.
+    pub(crate) account: String,
 }
 
 /// The outcomes of calls.
@@ -91,20 +95,38 @@ pub(crate) async fn offer(
     while began.elapsed() < length {
         ticks.tick().await;
         meanwhile(began.elapsed());
-        calls.spawn(call(stage.client(), began.elapsed()));
+        calls.spawn(call(stage.client(), stage.key().to_owned(), began));
     }
     Outcomes(calls.join_all().await)
 }
 
-async fn call(mut client: InferenceServiceClient<Channel>, began: Duration) -> Outcome {
+/// Makes one call. `load` is when the load began.
+async fn call(mut client: InferenceServiceClient<Channel>, key: String, load: Instant) -> Outcome {
+    let mut outcome = answer(&mut client, &key, load.elapsed()).await;
+    outcome.ended = load.elapsed();
+    outcome
+}
+
+async fn answer(
+    client: &mut InferenceServiceClient<Channel>,
+    key: &str,
+    began: Duration,
+) -> Outcome {
     let start = Instant::now();
     let mut outcome = Outcome {
         began,
+        ended: began,
         failure: Some("cut".to_owned()),
         first_event: Duration::ZERO,
         region: String::new(),
+        account: String::new(),
     };
-    let mut stream = match client.stream_invoke(request()).await {
+    let mut request = Request::new(request());
+    match format!("Bearer {key}").parse() {
+        Ok(value) => request.metadata_mut().insert("authorization", value),
+        Err(_) => return outcome,
+    };
+    let mut stream = match client.stream_invoke(request).await {
         Ok(answer) => answer.into_inner(),
         Err(status) => {
             outcome.failure = Some(format!("{:?}: {}", status.code(), status.message()));
@@ -116,7 +138,9 @@ async fn call(mut client: InferenceServiceClient<Channel>, began: Duration) -> O
             Ok(Some(message)) => match message.event {
                 Some(Event::MessageStart(event)) => {
                     outcome.first_event = start.elapsed();
-                    outcome.region = event.target.unwrap_or_default().source_region;
+                    let target = event.target.unwrap_or_default();
+                    outcome.region = target.source_region;
+                    outcome.account = target.account;
                 }
                 Some(Event::Metadata(_)) => outcome.failure = None,
                 _ => {}

@@ -14,10 +14,14 @@
 //! | `load` | sends calls at a pace and records their outcomes |
 //! | `quotas` | offers more calls than one Region's quota allows |
 //! | `outages` | makes a Region fail and recover |
+//! | `accounts` | uses the quotas of two accounts in two Regions each, and revokes a role |
+//! | `sessions` | lets the sessions of roles expire under load |
 
+mod accounts;
 mod load;
 mod outages;
 mod quotas;
+mod sessions;
 mod stage;
 
 use std::{
@@ -30,13 +34,17 @@ use std::{
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 const HELP: &str = "\
-Offers more calls than one source Region's quota allows, and makes a Region fail under load.
+Offers more calls than one source Region's quota allows, and makes a Region fail under load. Then
+does the same with two accounts, and compares the usage records of each with what it was billed.
 Prints which share of the quotas was used, with how many attempts, and whether calls were lost.
 
-cargo bench --bench failover -- [--short]
+cargo bench --bench failover -- [--short | --accounts | --sessions]
 
-  --short  shorten minutes to 20 seconds, and measure only failover: one minute instead of five
-           for each of three scenarios
+  --short     shorten minutes to 20 seconds, and measure only failover: one minute instead of five
+              for each of four scenarios
+  --accounts  only the scenarios with two accounts
+  --sessions  ten minutes of load with roles whose sessions are valid for one minute, instead of
+              everything else
 ";
 
 /// The times of a run.
@@ -58,7 +66,8 @@ fn main() -> ExitCode {
         let _told = io::stdout().write_all(HELP.as_bytes());
         return ExitCode::SUCCESS;
     }
-    let short = arguments.iter().any(|argument| argument == "--short");
+    let has = |option: &str| arguments.iter().any(|argument| argument == option);
+    let short = has("--short");
     let seconds = Duration::from_secs;
     let times = if short {
         Times {
@@ -75,7 +84,12 @@ fn main() -> ExitCode {
             counted: seconds(180),
         }
     };
-    match run(times) {
+    let part = match (has("--accounts"), has("--sessions")) {
+        (_, true) => Part::Sessions,
+        (true, false) => Part::Accounts,
+        (false, false) => Part::All,
+    };
+    match run(times, part) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _told = writeln!(io::stderr(), "error: {error}");
@@ -84,15 +98,30 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(times: Times) -> Result<(), Error> {
+/// What a run measures.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    All,
+    Accounts,
+    Sessions,
+}
+
+fn run(times: Times, part: Part) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
     let mut wrong = Vec::new();
     runtime.block_on(async {
-        wrong.extend(quotas::run(times).await?);
-        wrong.extend(outages::run().await?);
+        if part == Part::Sessions {
+            wrong.extend(sessions::run().await?);
+            return Ok::<_, Error>(());
+        }
+        if part == Part::All {
+            wrong.extend(quotas::run(times).await?);
+            wrong.extend(outages::run().await?);
+        }
+        wrong.extend(accounts::run(times).await?);
         Ok::<_, Error>(())
     })?;
     if wrong.is_empty() {

@@ -14,12 +14,12 @@ use crate::{
 };
 
 /// The quota of one Region for calls on demand, in calls per second.
-const REGION: f64 = 10.0;
+pub(crate) const REGION: f64 = 10.0;
 /// The offered load, which is three times the quota.
 const OFFERED: f64 = 30.0;
 /// Goals.
-const GOODPUT: f64 = 0.95;
-const ATTEMPTS: f64 = 1.1;
+pub(crate) const GOODPUT: f64 = 0.95;
+pub(crate) const ATTEMPTS: f64 = 1.1;
 const FIRST_EVENT: f64 = 2.0;
 
 /// The result of a scenario.
@@ -84,22 +84,7 @@ async fn scenario(
     times: Times,
 ) -> std::result::Result<Result, Error> {
     let stage = Stage::start(model_id, regions).await?;
-    let per_minute = |per_second: f64| {
-        let calls = per_second * times.minute.as_secs_f64();
-        Rate {
-            requests_per_minute: Some(calls.round() as u64),
-            tokens_per_minute: None,
-        }
-    };
-    stage.emulator.set_quotas(Quotas {
-        minute_ms: u64::try_from(times.minute.as_millis()).ok(),
-        ..Quotas::everywhere(Quota {
-            on_demand: per_minute(REGION),
-            // AWS usually gives profiles twice the quota of a Region.
-            cross_region: per_minute(2.0 * REGION),
-            ..Quota::default()
-        })
-    });
+    stage.emulator.set_quotas(quotas(times));
     let all = times.warm_up + times.counted;
     let outcomes = load::offer(&stage, OFFERED, all, |_| {}).await;
     let attempts = outcomes_at_bedrock(&stage, outcomes.0.len());
@@ -119,8 +104,28 @@ async fn scenario(
     Ok(result)
 }
 
+/// Returns the quotas of each account in each Region.
+pub(crate) fn quotas(times: Times) -> Quotas {
+    let per_minute = |per_second: f64| {
+        let calls = per_second * times.minute.as_secs_f64();
+        Rate {
+            requests_per_minute: Some(calls.round() as u64),
+            tokens_per_minute: None,
+        }
+    };
+    Quotas {
+        minute_ms: u64::try_from(times.minute.as_millis()).ok(),
+        ..Quotas::everywhere(Quota {
+            on_demand: per_minute(REGION),
+            // AWS usually gives profiles twice the quota of a Region.
+            cross_region: per_minute(2.0 * REGION),
+            ..Quota::default()
+        })
+    }
+}
+
 /// Returns the number of ConverseStream calls that the emulator has received.
-fn outcomes_at_bedrock(stage: &Stage, at_least: usize) -> usize {
+pub(crate) fn outcomes_at_bedrock(stage: &Stage, at_least: usize) -> usize {
     let calls = stage.emulator.calls();
     let last = calls.last().map_or(0, |call| call.id);
     let others = calls

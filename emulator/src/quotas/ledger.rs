@@ -72,8 +72,8 @@ struct Books {
     windows: BTreeMap<Key, Window>,
     /// The number of running calls of each model in each Region.
     running: BTreeMap<(&'static str, String), u32>,
-    /// The total usage of the ended calls of each model.
-    ended: BTreeMap<&'static str, Ended>,
+    /// The total usage of the ended calls, by account and model.
+    ended: BTreeMap<(String, &'static str), Ended>,
 }
 
 /// The account, the model, the source Region and the scope.
@@ -107,10 +107,12 @@ pub(crate) struct Running {
     pub(crate) calls: u32,
 }
 
-/// The total usage of a model's calls that have ended since the current quotas were set.
+/// The total usage of an account's calls of a model that have ended since the current quotas were
+/// set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Ended {
+    pub(crate) account: String,
     pub(crate) model: &'static str,
     pub(crate) calls: u64,
     pub(crate) input_tokens: u64,
@@ -212,6 +214,7 @@ impl Ledger {
         });
         Ok(Lease {
             ledger: self.clone(),
+            account: call.account.to_owned(),
             model: call.model,
             region,
             edition: books.edition,
@@ -263,6 +266,7 @@ impl Books {
 /// An admitted call. Dropping it corrects its reservation and frees its capacity.
 pub(crate) struct Lease {
     ledger: Ledger,
+    account: String,
     model: &'static str,
     region: String,
     edition: u64,
@@ -300,7 +304,9 @@ impl Drop for Lease {
         if books.edition != self.edition {
             return;
         }
-        let ended = books.ended.entry(self.model).or_default();
+        let owner = (self.account.clone(), self.model);
+        let ended = books.ended.entry(owner).or_default();
+        ended.account.clone_from(&self.account);
         ended.model = self.model;
         ended.calls += 1;
         ended.input_tokens += self.usage.input;

@@ -205,6 +205,7 @@ async fn calls_that_have_ended_are_added_up() {
     drop(first);
     let before = caller.ask(Scope::OnDemand, 10, 100).unwrap();
     let ended = Ended {
+        account: ACCOUNT.to_owned(),
         model: MODEL,
         calls: 2,
         input_tokens: 12,
