@@ -150,7 +150,8 @@ pub struct Upstream {
     pub request_id: String,
     /// The HTTP status that the model returned. Only for errors of the model.
     pub original_status: Option<u16>,
-    /// The resource that failed, as Bedrock names it. Empty if unknown. Only for errors of the model.
+    /// The resource that failed, as Bedrock names it. Empty if unknown. Only for errors of the
+    /// model.
     pub resource_name: String,
 }
 

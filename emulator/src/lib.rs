@@ -23,6 +23,7 @@
 //! | `regions` | the conditions of source Regions, such as outages |
 //! | `control` | inference profiles, tags, foundation models, Provisioned Throughput |
 //! | `account` | the resources that change at run time: application profiles and tags |
+//! | `lifecycle` | the ends of life of models |
 //! | `prompt_cache` | the prefixes of prompts that are in the prompt caches |
 //! | [`catalogue`] | the models, profiles and Regions |
 //! | `shape` | the parameters of the service model, and the check of a request against them |
@@ -56,6 +57,7 @@ mod guardrail;
 mod hosts;
 mod inspect;
 mod length;
+mod lifecycle;
 mod native;
 pub mod options;
 pub mod pace;

@@ -45,6 +45,8 @@ pub struct Options {
     /// The lifetime of role sessions, which replaces the requested lifetime. If `None`, it is the
     /// requested lifetime or, without one, an hour.
     pub session_lifetime: Option<Duration>,
+    /// The initial ends of life of foundation models, by model ID.
+    pub ends_of_life: Vec<(String, SystemTime)>,
     /// Recorded exchanges to serve instead of generated answers.
     pub replay: Option<Replay>,
     /// The maximum number of open streams on one HTTP/2 connection.
@@ -75,6 +77,7 @@ impl Default for Options {
             quotas: Quotas::default(),
             roles: Vec::new(),
             session_lifetime: None,
+            ends_of_life: Vec::new(),
             replay: None,
             max_concurrent_streams: 100,
             cut: Cut::default(),

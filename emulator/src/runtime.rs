@@ -137,6 +137,15 @@ pub(super) async fn answer(
     })
 }
 
+/// Resolves a model ID. Refuses models whose life has ended.
+fn resolve(state: &State, model_id: &str, asked: &Asked) -> Result<Target, WireError> {
+    let target = target::resolve(model_id, &asked.region, &state.account)?;
+    if let Some(model) = target.model {
+        state.lives.check(model.id, (state.options.clock)())?;
+    }
+    Ok(target)
+}
+
 /// Answers InvokeModel: returns a body in the model's own format, with token counts in headers.
 fn invoke_model(
     state: &State,
@@ -147,7 +156,7 @@ fn invoke_model(
     mut record: Record,
 ) -> Answer {
     let made = || -> Result<_, WireError> {
-        let target = target::resolve(model_id, &asked.region, &state.account)?;
+        let target = resolve(state, model_id, &asked)?;
         let request: Value =
             serde_json::from_slice(&asked.body).map_err(|error| WireError::no_json(&error))?;
         let answer = native::answer(target.model, &asked.parts.headers, &request)?;
@@ -189,7 +198,7 @@ fn stream_model(
     mut record: Record,
 ) -> Answer {
     let made = || -> Result<_, WireError> {
-        let target = target::resolve(model_id, &asked.region, &state.account)?;
+        let target = resolve(state, model_id, &asked)?;
         let request: Value =
             serde_json::from_slice(&asked.body).map_err(|error| WireError::no_json(&error))?;
         let tokens = pace.tokens.map(NonZeroUsize::get);
@@ -250,7 +259,7 @@ fn recorded_or_made(
     if let Some(replay) = &state.options.replay {
         return Ok((replay.find(model_id, &read()?, streams)?, None));
     }
-    let target = target::resolve(model_id, &asked.region, &state.account)?;
+    let target = resolve(state, model_id, asked)?;
     if target.model.is_some_and(|model| model.embeds) {
         let message = "This action doesn't support the model that you provided. Try again with a supported text or chat model.";
         return Err(ApiError::validation(message).into());

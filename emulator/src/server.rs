@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener as StdTcpListener},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::{net::TcpListener, runtime, sync::oneshot};
@@ -173,6 +173,12 @@ impl Emulator {
     /// Allows new sessions of a revoked role. Earlier sessions stay denied.
     pub fn restore_role(&self, arn: &str) {
         self.state.sessions.restore(arn);
+    }
+
+    /// Sets the end of life of a foundation model, which ListFoundationModels then shows. From that
+    /// time, calls of the model fail. `None` removes it.
+    pub fn set_end_of_life(&self, model_id: &str, end: Option<SystemTime>) {
+        self.state.lives.set(model_id, end);
     }
 
     /// Stops accepting connections, waits for running calls for at most the time in the options,

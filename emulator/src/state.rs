@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
-    account::Account, calls::CallLog, fault::Fault, options::Options, prompt_cache::PromptCache,
-    quotas::Ledger, regions::Regions, sessions::Sessions,
+    account::Account, calls::CallLog, fault::Fault, lifecycle::LifeCycle, options::Options,
+    prompt_cache::PromptCache, quotas::Ledger, regions::Regions, sessions::Sessions,
 };
 
 /// The state that all connections of an emulator share.
@@ -16,6 +16,7 @@ pub(super) struct State {
     pub(super) ledger: Ledger,
     pub(super) account: Account,
     pub(super) prompts: Arc<PromptCache>,
+    pub(super) lives: LifeCycle,
     pub(super) sessions: Sessions,
     pub(super) log: Arc<CallLog>,
 }
@@ -28,6 +29,7 @@ impl State {
             ledger: Ledger::new(options.quotas.clone()),
             account: Account::default(),
             prompts: Arc::default(),
+            lives: LifeCycle::new(&options.ends_of_life),
             sessions: Sessions::new(options.roles.clone()),
             log: CallLog::new(options.keep_calls),
             options,

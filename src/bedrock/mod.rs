@@ -55,7 +55,7 @@ mod signature;
 pub use accounts::SessionOwner;
 pub use apply_guardrail::GuardrailAnswer;
 pub use client::Bedrock;
-pub use control::{ControlPlane, InferenceProfile};
+pub use control::{ControlPlane, FoundationModel, InferenceProfile};
 pub use converse_stream::StreamResponse;
 pub use count_tokens::TokenCount;
 pub use events::{BedrockEvent, BedrockEvents};

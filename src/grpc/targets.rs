@@ -41,7 +41,7 @@ fn target(router: &Router, caller: Option<&Identity>, name: &str) -> Result<Targ
         routes: target
             .candidates
             .iter()
-            .map(|candidate| pb_route(candidate, now))
+            .map(|candidate| pb_route(router, candidate, now))
             .collect(),
         fallback: fallback.unwrap_or_default().to_owned(),
     })
@@ -152,7 +152,7 @@ fn page_size(asked: i32) -> Result<usize, Failure> {
     }
 }
 
-fn pb_route(candidate: &RouteCandidate, now: Instant) -> pb::Route {
+fn pb_route(router: &Router, candidate: &RouteCandidate, now: Instant) -> pb::Route {
     let route = &candidate.route;
     let health = route.health.snapshot(now);
     let profile = route.profile();
@@ -183,6 +183,7 @@ fn pb_route(candidate: &RouteCandidate, now: Instant) -> pb::Route {
         served_anywhere: route.is_served_anywhere(),
         outside_fence: candidate.side() != Side::Inside,
         account: route.account.as_ref().to_owned(),
+        end_of_life: router.end_of_life(route).map(Into::into),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reports the state of the routes as metrics, at each scrape.
 
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
 use prometheus_client::{
     collector::Collector, encoding::DescriptorEncoder, metrics::MetricType, registry::Unit,
@@ -50,6 +50,11 @@ impl Collector for RouteMetrics {
             .collect();
         breakers(&mut encoder, &known)?;
         cool_downs(&mut encoder, &known, now)?;
+        let ends = of_aliases.iter().filter_map(|route| {
+            let end = router.end_of_life(route)?;
+            Some((route.labels(), end))
+        });
+        ends_of_life(&mut encoder, &ends.collect::<Vec<_>>())?;
 
         let mut open: Vec<_> = of_aliases
             .iter()
@@ -103,6 +108,21 @@ fn cool_downs(
             until.saturating_duration_since(now).as_secs_f64()
         });
         family.encode_family(route)?.encode_gauge(&left)?;
+    }
+    Ok(())
+}
+
+fn ends_of_life(
+    encoder: &mut DescriptorEncoder<'_>,
+    known: &[(labels::RouteLabels, SystemTime)],
+) -> fmt::Result {
+    let help = "When the model of a route reaches its end of life, in seconds since the Unix epoch. Only for models whose end AWS has announced.";
+    let name = "model_end_of_life_timestamp_seconds";
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (route, end) in known {
+        let seconds = end.duration_since(SystemTime::UNIX_EPOCH);
+        let seconds = seconds.unwrap_or_default().as_secs_f64();
+        family.encode_family(route)?.encode_gauge(&seconds)?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
 //! | [`identity_health`] | tracks which AWS identities fail |
 //! | [`health`] | the breaker, the cooldown and the load of a route |
 //! | `profiles` | the inference profiles that Bedrock's control plane has listed |
+//! | `ends_of_life` | when models reach their end of life |
 //! | `route_selection` | selects the route of a call's next attempt |
 //! | [`attempts`] | makes the attempts of a call, until the first event arrives |
 //! | [`retry_budget`] | limits the retries of all calls together |
@@ -15,6 +16,7 @@
 //! | `metrics` | reports the state of the routes as metrics |
 
 pub mod attempts;
+mod ends_of_life;
 pub mod health;
 pub mod identity_health;
 mod metrics;
@@ -29,6 +31,7 @@ mod target;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
 };
 
 pub use metrics::RouteMetrics;
@@ -39,7 +42,7 @@ pub use target::{RouteCandidate, Target};
 use self::registry::Registry;
 use crate::{
     aws::{Fence, model_id, pattern},
-    bedrock::InferenceProfile,
+    bedrock::{FoundationModel, InferenceProfile},
     config::{Alias, RequestPolicy, RouteOptions, Targets, nearest},
     error::{Failure, Reason},
 };
@@ -239,6 +242,17 @@ impl Router {
                 self.0.registry.profiles.teach(&route);
             }
         }
+    }
+
+    /// Stores the foundation models that Bedrock's control plane has listed for a source Region.
+    pub fn learn_models(&self, source_region: &str, models: Vec<FoundationModel>) {
+        self.0.registry.ends_of_life.learn(source_region, models);
+    }
+
+    /// Returns when the model of a route reaches its end of life. `None` if AWS has not announced
+    /// it, or if the model behind the route is unknown.
+    pub fn end_of_life(&self, route: &Route) -> Option<SystemTime> {
+        self.0.registry.ends_of_life.of(route)
     }
 
     /// Starts a lookup of the profiles of new routes.

@@ -9,6 +9,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
+    ends_of_life::EndsOfLife,
     identity_health::IdentityHealth,
     profiles::Profiles,
     route::{RouteKey, RouteState},
@@ -22,6 +23,7 @@ const MOST_UNUSED: usize = 2_048;
 pub(super) struct Registry {
     states: Mutex<States>,
     pub(super) profiles: Profiles,
+    pub(super) ends_of_life: EndsOfLife,
     /// Notified when there is a new route whose profile can be looked up.
     pub(super) unknown: Notify,
 }

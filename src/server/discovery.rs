@@ -1,4 +1,5 @@
-//! Looks up inference profiles at intervals (discovery). Calls do not wait for the lookups.
+//! Looks up inference profiles, and when models reach their end of life, at intervals (discovery).
+//! Calls do not wait for the lookups.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -19,6 +20,10 @@ use crate::{
 /// callers can name many new routes.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// What is unknown without the profiles of a place.
+const UNKNOWN: &str =
+    "destination Regions of inference profiles are unknown, and calls are routed without them";
+
 /// Looks up the profiles of the router's routes, forever. Pauses while discovery is off in the
 /// current configuration.
 pub(super) async fn run(control: ControlPlane, generations: Generations) {
@@ -26,6 +31,7 @@ pub(super) async fn run(control: ControlPlane, generations: Generations) {
         control,
         generations,
         asked: HashSet::new(),
+        listed: HashSet::new(),
         told: HashSet::new(),
     };
     loop {
@@ -36,6 +42,7 @@ pub(super) async fn run(control: ControlPlane, generations: Generations) {
         // Each round repeats all lookups, because those that failed in the last round may succeed
         // now.
         discovery.asked.clear();
+        discovery.listed.clear();
         discovery.all().await;
         let until = Instant::now() + settings.refresh;
         loop {
@@ -68,8 +75,10 @@ struct Discovery {
     /// The Regions of accounts that were listed, and the profiles that were looked up, in this
     /// round.
     asked: HashSet<(AccountRegion, String)>,
+    /// The source Regions whose foundation models were listed in this round.
+    listed: HashSet<String>,
     /// The failures that were logged. Each is logged only once.
-    told: HashSet<(AccountRegion, Reason)>,
+    told: HashSet<(AccountRegion, &'static str, Reason)>,
 }
 
 impl Discovery {
@@ -90,8 +99,8 @@ impl Discovery {
         found.await;
     }
 
-    /// Lists the profiles of every Region of an account that routes use, and looks up every profile
-    /// that is in no list.
+    /// Lists the foundation models of every Region, and the profiles of every Region of an account
+    /// that routes use. Looks up every profile that is in no list.
     async fn all(&mut self) {
         let router = self.generations.current().router.clone();
         let routes = router.routes();
@@ -100,6 +109,7 @@ impl Discovery {
         places.extend(router.default_account_region());
         for place in places {
             self.list(&place).await;
+            self.list_models(&place).await;
         }
         drop((router, routes));
         self.unknown().await;
@@ -139,7 +149,35 @@ impl Discovery {
             .await
         {
             Ok(profiles) => self.generations.current().router.learn(place, profiles),
-            Err(failure) => self.complain(place, "bedrock:ListInferenceProfiles", &failure),
+            Err(failure) => {
+                self.complain(place, "bedrock:ListInferenceProfiles", UNKNOWN, &failure)
+            }
+        }
+    }
+
+    /// Lists the foundation models of a Region, unless another account has already listed them:
+    /// they are the same for all accounts.
+    async fn list_models(&mut self, place: &AccountRegion) {
+        let region = &place.source_region;
+        if self.listed.contains(region) {
+            return;
+        }
+        match self
+            .control()
+            .list_foundation_models(&place.account, region)
+            .await
+        {
+            Ok(models) => {
+                self.listed.insert(region.clone());
+                self.generations
+                    .current()
+                    .router
+                    .learn_models(region, models);
+            }
+            Err(failure) => {
+                let unknown = "it is unknown when models reach their end of life";
+                self.complain(place, "bedrock:ListFoundationModels", unknown, &failure);
+            }
         }
     }
 
@@ -157,12 +195,19 @@ impl Discovery {
                 .current()
                 .router
                 .learn(place, vec![profile]),
-            Err(failure) => self.complain(place, "bedrock:GetInferenceProfile", &failure),
+            Err(failure) => self.complain(place, "bedrock:GetInferenceProfile", UNKNOWN, &failure),
         }
     }
 
-    fn complain(&mut self, place: &AccountRegion, action: &str, failure: &Failure) {
-        if !self.told.insert((place.clone(), failure.reason)) {
+    /// Logs a failed lookup. `unknown` is what the gateway therefore does not know.
+    fn complain(
+        &mut self,
+        place: &AccountRegion,
+        action: &'static str,
+        unknown: &str,
+        failure: &Failure,
+    ) {
+        if !self.told.insert((place.clone(), action, failure.reason)) {
             return;
         }
         let hint = match failure.reason {
@@ -177,7 +222,7 @@ impl Discovery {
             action,
             %failure,
             detail = %failure.detail,
-            "destination Regions of inference profiles are unknown; calls are routed without them: {hint}"
+            "{unknown}: {hint}"
         );
     }
 }

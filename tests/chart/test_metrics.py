@@ -16,7 +16,7 @@ RULES = "production-eks"
 # takes one per second.
 VARIABLES = {"$namespace": ".*", "$pod": ".*", "$target": ".*", "$__rate_interval": "1m"}
 # No input makes a gateway panic. The test for rules with this metric uses other reasons.
-WITHOUT_DATA = {"BedrockGrpcPanic", "BedrockGrpcAbsent"}
+WITHOUT_DATA = {"BedrockGrpcPanic", "BedrockGrpcAbsent", "BedrockGrpcModelEndOfLife"}
 # These expressions compare or subtract in the middle. Without its threshold, the rest is not an
 # expression.
 WHOLE = {"BedrockGrpcPodsMissing", "BedrockGrpcRestarts", "BedrockGrpcScrapesMissed", "BedrockGrpcCertificateExpires"}
@@ -24,8 +24,8 @@ WHOLE = {"BedrockGrpcPodsMissing", "BedrockGrpcRestarts", "BedrockGrpcScrapesMis
 ISSUERS = "--set=config.access.kubernetes.audience=a"
 # With this, there are alerts on the store of limits.
 STORE = "--set=config.limits.store=redis://redis.example.com"
-# Their series exist only with callers, issuers of tokens or sinks of usage records, which this
-# gateway does not have.
+# Their series exist only with callers, issuers of tokens, sinks of usage records or the end of a
+# model's life, which this gateway does not have.
 WITHOUT_SERIES = {
     "bedrock_grpc_authentication_failures_total",
     "bedrock_grpc_budget_used_ratio",
@@ -34,6 +34,7 @@ WITHOUT_SERIES = {
     "bedrock_grpc_caller_tokens_total",
     "bedrock_grpc_issuer_key_fetches_total",
     "bedrock_grpc_issuer_keys_fetched_timestamp_seconds",
+    "bedrock_grpc_model_end_of_life_timestamp_seconds",
     "bedrock_grpc_usage_records_dropped_total",
     "bedrock_grpc_usage_records_written_total",
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bedrock_grpc::{
+    bedrock::FoundationModel,
     config::Config,
     routing::{RouteMetrics, Router},
     telemetry::{Metrics, metrics},
@@ -19,6 +20,11 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
     .unwrap();
     let mut all = Metrics::default();
     let router = Router::new(config.targets, Some("us-east-1"));
+    let ended = FoundationModel {
+        id: "amazon.nova-lite-v1:0".to_owned(),
+        end_of_life: Some(std::time::SystemTime::now()),
+    };
+    router.learn_models("us-east-1", vec![ended]);
     all.also(RouteMetrics::of(router));
     let target = metrics::TargetLabel::default();
     let route = metrics::RouteLabels {

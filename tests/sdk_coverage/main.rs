@@ -142,7 +142,7 @@ fn missing_from_request(body: &Value) -> Vec<String> {
         Err(error) => return vec![format!("request: {error}")],
     };
     let missing = raw("request", &input.raw_members);
-    // The effort is no enum for the SDK, so its values are checked here.
+    // The effort is not an enum for the SDK, so its values are checked here.
     if let Some(config) = &input.output_config
         && !config.effort_name.is_empty()
     {

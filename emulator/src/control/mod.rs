@@ -42,8 +42,8 @@ pub(super) fn answer(asked: &Asked, state: &State) -> Result<Response<Full<Bytes
         Operation::TagResource => tags::tag(&read(asked)?, region, account)?,
         Operation::UntagResource => tags::untag(&read(asked)?, region, account)?,
         Operation::ListTagsForResource => tags::list(&read(asked)?, region, account)?,
-        Operation::ListFoundationModels => models::list(query, region)?,
-        Operation::GetFoundationModel(id) => models::get(id, region)?,
+        Operation::ListFoundationModels => models::list(query, region, &state.lives)?,
+        Operation::GetFoundationModel(id) => models::get(id, region, &state.lives)?,
         Operation::ListProvisionedModelThroughputs => provisioned::list(query, region)?,
         Operation::GetProvisionedModelThroughput(id) => provisioned::get(id, region)?,
         _ => {

@@ -6,12 +6,14 @@ use super::{
     super::{
         catalogue::{Arn, MODELS, Model, Provisioned},
         error::WireError,
+        lifecycle::LifeCycle,
+        timestamp::iso8601,
         uri,
     },
     refusal::{not_found, one_of},
 };
 
-pub(super) fn list(query: &str, region: &str) -> Result<Value, WireError> {
+pub(super) fn list(query: &str, region: &str, lives: &LifeCycle) -> Result<Value, WireError> {
     let filter = |name, known| one_of(uri::query(query, name), name, known);
     let provider = uri::query(query, "byProvider");
     let output = filter("byOutputModality", &["TEXT", "IMAGE", "EMBEDDING"])?;
@@ -33,18 +35,18 @@ pub(super) fn list(query: &str, region: &str) -> Result<Value, WireError> {
                 .is_none_or(|kind| inference_types(model, region).contains(&kind.as_str()))
             && customization.is_none()
     });
-    let summaries: Vec<_> = wanted.map(|model| shown(model, region)).collect();
+    let summaries: Vec<_> = wanted.map(|model| shown(model, region, lives)).collect();
     Ok(json!({"modelSummaries": summaries}))
 }
 
-pub(super) fn get(identifier: &str, region: &str) -> Result<Value, WireError> {
+pub(super) fn get(identifier: &str, region: &str, lives: &LifeCycle) -> Result<Value, WireError> {
     let id = Arn::parse(identifier).map_or(identifier, |arn| arn.id);
     let model = Model::find(id)
         .filter(|model| model.is_in(region))
         .ok_or_else(|| {
             not_found("Could not resolve the foundation model from the provided model identifier.")
         })?;
-    Ok(json!({"modelDetails": shown(model, region)}))
+    Ok(json!({"modelDetails": shown(model, region, lives)}))
 }
 
 const fn output_of(model: &Model) -> &'static str {
@@ -68,7 +70,17 @@ fn inference_types(model: &Model, region: &str) -> Vec<&'static str> {
     types
 }
 
-fn shown(model: &Model, region: &str) -> Value {
+fn shown(model: &Model, region: &str, lives: &LifeCycle) -> Value {
+    let end = lives.end_of(model.id);
+    // AWS makes a model legacy when it announces its end of life.
+    let is_legacy = model.legacy || end.is_some();
+    let mut life = json!({
+        "status": if is_legacy { "LEGACY" } else { "ACTIVE" },
+        "startOfLifeTime": model.since,
+    });
+    if let Some(end) = end {
+        life["endOfLifeTime"] = json!(iso8601(end));
+    }
     json!({
         "modelArn": model.arn(region),
         "modelId": model.id,
@@ -79,9 +91,6 @@ fn shown(model: &Model, region: &str) -> Value {
         "responseStreamingSupported": !model.embeds,
         "customizationsSupported": [],
         "inferenceTypesSupported": inference_types(model, region),
-        "modelLifecycle": {
-            "status": if model.legacy { "LEGACY" } else { "ACTIVE" },
-            "startOfLifeTime": model.since,
-        },
+        "modelLifecycle": life,
     })
 }

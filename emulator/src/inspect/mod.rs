@@ -1,8 +1,9 @@
-//! Implements the emulator's control API, for tests in other languages: received calls, and
-//! conditions of Regions. Its paths begin with `/_emulator/`.
+//! Implements the emulator's control API, for tests in other languages: received calls, conditions
+//! of Regions, quotas, roles, and the ends of life of models. Its paths begin with `/_emulator/`.
 
 mod calls;
 mod events;
+mod models;
 mod quotas;
 mod regions;
 mod reply;
@@ -29,6 +30,7 @@ pub(super) fn answer(
         ("calls", "") => calls::answer(method, &state.log),
         ("events", "") => events::answer(method, &state.log),
         ("quotas", "") => quotas::answer(method, body, &state.ledger),
+        ("models", id) => models::answer(method, id, body, &state.lives),
         ("roles", arn) => roles::answer(method, arn, body, &state.sessions),
         ("regions", name) => regions::answer(method, name, body, &state.regions),
         _ => Err(Problem::NoSuchPath),
@@ -38,8 +40,7 @@ pub(super) fn answer(
         Err(problem) => {
             let (status, message) = match problem {
                 Problem::NoSuchPath => {
-                    let message =
-                        "Unknown path. Use /_emulator/calls, /events, /quotas, /regions or /roles.";
+                    let message = "Unknown path. Use /_emulator/calls, /events, /models, /quotas, /regions or /roles.";
                     (404, message.to_owned())
                 }
                 Problem::Method(can) => (405, can.to_owned()),

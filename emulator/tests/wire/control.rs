@@ -6,7 +6,52 @@ use aws_sdk_bedrock::{
 };
 use bedrock_emulator::Options;
 
-use crate::support::{control, start};
+use std::time::{Duration, SystemTime};
+
+use crate::support::{MODEL, control, own, start, stream};
+
+#[tokio::test]
+async fn a_model_is_legacy_before_its_end_of_life_and_refused_after_it() {
+    let emulator = start(Options::default());
+    let client = control(&emulator, "us-east-1");
+    let life = async || {
+        let model = client.get_foundation_model().model_identifier(MODEL);
+        let model = model.send().await.expect("a model").model_details;
+        let life = model.expect("details").model_lifecycle.expect("a life");
+        let end = life.end_of_life_time.map(|end| end.secs());
+        (life.status.as_str().to_owned(), end)
+    };
+    let end = async || {
+        stream(&crate::support::client(&emulator), MODEL, "hi")
+            .await
+            .end
+    };
+    assert_eq!(life().await, ("ACTIVE".to_owned(), None));
+
+    let path = format!("models/{MODEL}");
+    let body = r#"{"endOfLifeTime": "2100-01-01T00:00:00Z"}"#;
+    let (status, answer) = own(&emulator, "PUT", &path, body).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(
+        answer["models"][MODEL]["endOfLifeTime"],
+        "2100-01-01T00:00:00Z"
+    );
+    assert_eq!(life().await, ("LEGACY".to_owned(), Some(4_102_444_800)));
+    assert_eq!(end().await, "end");
+
+    emulator.set_end_of_life(MODEL, Some(SystemTime::now() - Duration::from_secs(1)));
+    assert_eq!(end().await, "ResourceNotFoundException");
+    let (status, _) = own(&emulator, "DELETE", &path, "").await;
+    assert_eq!(status, 200);
+    assert_eq!(end().await, "end");
+    for (path, body) in [
+        ("models/no.such", body),
+        (&*path, r#"{"endOfLifeTime": "soon"}"#),
+    ] {
+        let (status, _) = own(&emulator, "PUT", path, body).await;
+        assert_eq!(status, 400, "{path} {body}");
+    }
+}
 
 #[tokio::test]
 async fn profiles_are_listed_page_by_page() {

@@ -30,7 +30,7 @@ pub struct Billing {
 }
 
 impl Billing {
-    /// The name for tiers that this version does not know. They have the dearest known price.
+    /// The name for tiers that this version does not know. They have the highest known price.
     pub const UNKNOWN_TIER: &'static str = "unknown";
 }
 
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tier_that_is_not_known_is_priced_like_the_dearest_one() {
+    fn a_tier_that_is_not_known_has_the_highest_price() {
         let used = UsedTokens {
             input: 100,
             ..UsedTokens::default()

@@ -1,10 +1,11 @@
-//! The client of Bedrock's control plane, which reads inference profiles.
+//! The client of Bedrock's control plane, which reads inference profiles and foundation models.
 //!
-//! Only two GET requests are needed. The runtime's SDK client sends them: it loads credentials,
+//! Only three GET requests are needed. The runtime's SDK client sends them: it loads credentials,
 //! signs (both planes sign as `bedrock`) and resolves endpoints. A hook replaces the address before
 //! signing (docs/adr/0007-two-requests-without-a-second-sdk.md).
 
 mod address;
+mod foundation_model;
 mod profile;
 
 use std::{
@@ -30,6 +31,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
 use http_body_util::BodyExt as _;
 
+pub use foundation_model::FoundationModel;
 pub use profile::InferenceProfile;
 
 use super::{Sdk, failure, http::Http, sdk::is_region};
@@ -138,6 +140,20 @@ impl ControlPlane {
         Ok(profile.into())
     }
 
+    /// Returns all foundation models of a source Region. `account` is the account that asks.
+    ///
+    /// # Errors
+    /// Fails for the same reasons as [`Self::list_inference_profiles`].
+    pub async fn list_foundation_models(
+        &self,
+        account: &str,
+        source_region: &str,
+    ) -> Result<Vec<FoundationModel>, Failure> {
+        let path = "/foundation-models".to_owned();
+        let list: foundation_model::List = parsed(&self.get(account, source_region, path).await?)?;
+        Ok(list.models.into_iter().map(FoundationModel::from).collect())
+    }
+
     async fn get(
         &self,
         account: &str,
@@ -216,7 +232,7 @@ fn parsed<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|error| {
         Failure::new(
             Reason::UpstreamCorrupt,
-            format!("cannot decode Bedrock's inference profiles: {error}"),
+            format!("cannot decode the answer of Bedrock's control plane: {error}"),
         )
     })
 }

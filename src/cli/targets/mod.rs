@@ -3,11 +3,13 @@
 mod facts;
 mod table;
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
 
 use clap::Args;
 use serde_json::{Value, json};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use self::facts::{health, kind, unavailable_for};
 use super::{client::Gateway, connect::Connect, exit::Exit, failure::Failure, output::Output};
@@ -26,6 +28,7 @@ Examples:
   bedrock-grpc targets us.anthropic.claude-sonnet-5 --json
 
 A route is `throttled` or `unhealthy` while other routes are preferred to it; the remaining time is shown next to it. \
+Models of which less than 90 days are left until their end of life follow the table. \
 The health shown is what this replica has observed.")]
 pub struct Targets {
     /// Show only this target: an alias, a model ID or an ARN [default: all aliases]
@@ -71,6 +74,9 @@ impl Targets {
             return Ok(Exit::Success);
         }
         output.text(&table::of(&targets))?;
+        for line in facts::near_ends(&targets, SystemTime::now()) {
+            output.line(&line)?;
+        }
         match patterns.as_slice() {
             [] if targets.is_empty() => output.line("This gateway has no targets.")?,
             [] => {}
@@ -119,10 +125,9 @@ struct Answer {
 
 /// Returns the time at which a configuration was loaded, in UTC.
 fn loaded_at(config: &ConfigVersion) -> String {
-    let seconds = config.loaded_at.map_or(0, |time| time.seconds);
-    OffsetDateTime::from_unix_timestamp(seconds)
-        .ok()
-        .and_then(|time| time.format(&Rfc3339).ok())
+    config
+        .loaded_at
+        .and_then(facts::rfc3339)
         .unwrap_or_default()
 }
 
@@ -158,5 +163,6 @@ fn route_as_json(route: &Route) -> Value {
         "open_calls": route.open_calls,
         "unavailable_for_ms": unavailable_for(route).map(|time| time.as_millis() as u64),
         "outside_fence": route.outside_fence,
+        "end_of_life": route.end_of_life.and_then(facts::rfc3339),
     })
 }

@@ -230,7 +230,7 @@ pub(crate) fn price_of(accounts: &UsageAccounting, route: &Route) -> Option<Arc<
 }
 
 /// Returns the options of a call that affect its prices. Values that this version does not know
-/// may be dearer than the known ones, so they are priced like the dearest one.
+/// may cost more than the known ones, so they are priced like the most expensive one.
 pub(crate) fn billing_of(
     tier: Option<&ServiceTier>,
     performance: Option<&PerformanceConfiguration>,

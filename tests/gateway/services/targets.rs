@@ -1,5 +1,7 @@
 //! `TargetService`.
 
+use std::time::{Duration, SystemTime};
+
 use bedrock_grpc::pb::{GetTargetRequest, ListTargetsRequest, TargetKind};
 use tonic::Code;
 
@@ -104,6 +106,38 @@ async fn allowed_inference_profiles_are_listed_on_request() {
             "{target:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_end_of_a_models_life_is_in_targets_and_metrics() {
+    const END: u64 = 4_102_444_800;
+    let gateway = Gateway::with(|config, options| {
+        config.discovery.enabled = true;
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(END);
+        options.ends_of_life = vec![("amazon.nova-lite-v1:0".to_owned(), end)];
+    })
+    .await;
+    let mut client = gateway.targets();
+    let request = || GetTargetRequest {
+        target: "nova".to_owned(),
+    };
+    let route = soon(async {
+        loop {
+            let answer = client.get_target(request()).await.unwrap().into_inner();
+            let mut routes = answer.target.unwrap().routes;
+            if routes[0].end_of_life.is_some() {
+                return routes.swap_remove(0);
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(route.end_of_life.unwrap().seconds, END.cast_signed());
+    let sample = format!(
+        r#"bedrock_grpc_model_end_of_life_timestamp_seconds{{model_id="{}",source_region="{}"}}"#,
+        route.model_id, route.source_region
+    );
+    assert_eq!(gateway.metric(&sample).await, END as f64);
 }
 
 #[tokio::test]

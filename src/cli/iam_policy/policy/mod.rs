@@ -190,6 +190,7 @@ impl Policy {
             let discovery = [
                 "bedrock:ListInferenceProfiles",
                 "bedrock:GetInferenceProfile",
+                "bedrock:ListFoundationModels",
             ];
             let everything = BTreeSet::from(["*".to_owned()]);
             allow("Discovery", &discovery, &everything, None);

@@ -204,7 +204,8 @@ fn discovery_is_allowed_if_it_is_on() {
         statement(&on, "Discovery")["Action"],
         json!([
             "bedrock:ListInferenceProfiles",
-            "bedrock:GetInferenceProfile"
+            "bedrock:GetInferenceProfile",
+            "bedrock:ListFoundationModels"
         ])
     );
     let off = policy("discovery: {enabled: false}").0;
