@@ -16,7 +16,8 @@ SERVICE = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 KEY = re.compile(rf"({LABEL}(\.{LABEL})*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?")
 VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?([eE][0-9]{1,2}|[mkMGTPE]|[KMGTPE]i)?")
-IMAGE = re.compile(r"([a-zA-Z0-9][a-zA-Z0-9._-]*(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})?")
+PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+IMAGE = re.compile(rf"([a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]+)?/)?{PART}(/{PART})*(:[a-zA-Z0-9_][a-zA-Z0-9_.-]{{0,127}}|@sha256:[0-9a-f]{{64}})?")
 FACTORS = {"m": 1e-3, "": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18} | {f"{unit}i": 1024**n for n, unit in enumerate("KMGTPE", 1)}
 
 

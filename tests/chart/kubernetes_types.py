@@ -46,7 +46,28 @@ WHOLE = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
 POSITIVE = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
 WHOLE_OR_NULL = WHOLE | {"type": ["integer", "null"]}
 METRICS = {"Resource": "resource", "ContainerResource": "containerResource", "Pods": "pods", "Object": "object", "External": "external"}
-VALUES_OF_IN = {"if": {"properties": {"operator": {"enum": ["In", "NotIn"]}}}, "then": {"required": ["values"], "properties": {"values": {"type": "array", "minItems": 1}}}}
+LABEL_VALUE = {"type": "string", "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"}
+LABEL_KEYS = {"type": ["array", "null"], "items": LABEL_KEY, "uniqueItems": True}
+
+
+def if_is(field, values, then):
+    """What must hold if a field has one of these values."""
+    return {"if": {"required": [field], "properties": {field: {"enum": values}}}, "then": then}
+
+
+VALUES_OF_OPERATOR = [
+    if_is("operator", ["In", "NotIn"], {"required": ["values"], "properties": {"values": {"type": "array", "minItems": 1}}}),
+    if_is("operator", ["Exists", "DoesNotExist"], {"properties": {"values": {"type": ["array", "null"], "maxItems": 0}}}),
+]
+ONE_INTEGER = {"required": ["values"], "properties": {"values": {"type": "array", "minItems": 1, "maxItems": 1, "items": {"type": "string", "pattern": "^-?[0-9]+$"}}}}
+LOCAL_PROFILE = {"if": {"properties": {"type": {"const": "Localhost"}}}, "then": {"required": ["localhostProfile"]}, "else": {"properties": {"localhostProfile": {"type": "null"}}}}
+
+
+def target_of(*kinds):
+    """The target of a metric, which can be of these kinds only."""
+    return {"allOf": [{"$ref": f"#/$defs/{PREFIX}autoscaling.v2.MetricTarget"}, {"properties": {"type": {"enum": list(kinds)}}}]}
+
+
 SHARE = {"anyOf": [WHOLE, {"type": "string", "pattern": "^([0-9]{1,2}|100)%$"}]}
 OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4 = rf"({OCTET}\.){{3}}{OCTET}"
@@ -63,7 +84,7 @@ ABOVE_0 = {"anyOf": [{"type": "string", "pattern": r"^[0-9.]*[1-9][0-9]*(\.[0-9]
 # (definition, field) -> the field's schema.
 CLOSER = {
     ("Container", "name"): DNS_LABEL,
-    ("Container", "image"): {"type": "string", "minLength": 1},
+    ("Container", "image"): {"type": "string", "minLength": 1, "pattern": r"^\S*$"},
     ("ContainerPort", "containerPort"): PORT,
     ("ContainerPort", "hostPort"): PORT,
     ("ContainerPort", "name"): PORT_NAME,
@@ -160,15 +181,84 @@ CLOSER = {
     ("MetricTarget", "averageValue"): ABOVE_0,
     ("MetricTarget", "averageUtilization"): POSITIVE,
     ("MetricTarget", "type"): {"enum": ["Utilization", "Value", "AverageValue"]},
+    ("ResourceMetricSource", "name"): {"enum": ["cpu", "memory"]},
+    ("ResourceMetricSource", "target"): target_of("Utilization", "AverageValue"),
+    ("ContainerResourceMetricSource", "name"): {"enum": ["cpu", "memory"]},
+    ("ContainerResourceMetricSource", "target"): target_of("Utilization", "AverageValue"),
+    ("PodsMetricSource", "target"): target_of("AverageValue"),
+    ("ObjectMetricSource", "target"): target_of("Value", "AverageValue"),
+    ("ExternalMetricSource", "target"): target_of("Value", "AverageValue"),
+    ("MetricIdentifier", "name"): {"type": "string", "pattern": "^[^/%.][^/%]*$"},
+    ("CrossVersionObjectReference", "kind"): {"type": "string", "minLength": 1, "pattern": "^[^/%.][^/%]*$"},
+    ("CrossVersionObjectReference", "name"): {"type": "string", "minLength": 1, "pattern": "^[^/%.][^/%]*$"},
+    ("Toleration", "value"): LABEL_VALUE,
+    ("TopologySpreadConstraint", "matchLabelKeys"): LABEL_KEYS,
+    ("PodAffinityTerm", "matchLabelKeys"): LABEL_KEYS,
+    ("PodAffinityTerm", "mismatchLabelKeys"): LABEL_KEYS,
+    ("NodeSelectorTerm", "matchFields"): {
+        "type": ["array", "null"],
+        "items": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["key", "operator", "values"],
+            "properties": {
+                "key": {"const": "metadata.name"},
+                "operator": {"enum": ["In", "NotIn"]},
+                "values": {"type": "array", "minItems": 1, "maxItems": 1, "items": OBJECT_NAME},
+            },
+        },
+    },
+    ("Sysctl", "name"): {"type": "string", "pattern": r"^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$", "maxLength": 253},
+    ("PodSecurityContext", "supplementalGroupsPolicy"): {"enum": ["Merge", "Strict", None]},
+    ("PodSecurityContext", "seLinuxChangePolicy"): {"enum": ["MountOption", "Recursive", None]},
+    # It needs a Windows node, and the image is for Linux.
+    ("WindowsSecurityContextOptions", "hostProcess"): {"enum": [False, None]},
+    ("HTTPGetAction", "scheme"): {"enum": ["HTTP", "HTTPS", "", None]},
+    ("SleepAction", "seconds"): WHOLE,
+    ("ContainerResizePolicy", "resourceName"): {"enum": ["cpu", "memory"]},
+    ("ContainerResizePolicy", "restartPolicy"): {"enum": ["NotRequired", "RestartContainer"]},
+    ("ResourceFieldSelector", "divisor"): {"enum": [None, 0, 1, "0", "1", "1m", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"]},
+    ("EmptyDirVolumeSource", "medium"): {"anyOf": [{"enum": ["", "Memory", "HugePages", None]}, {"type": "string", "pattern": "^HugePages-[1-9][0-9]*[KMG]i$"}]},
+    ("KeyToPath", "key"): KEY,
+    ("PersistentVolumeClaimVolumeSource", "claimName"): OBJECT_NAME,
+    ("HostPathVolumeSource", "type"): {"enum": ["", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice", None]},
+    ("CSIVolumeSource", "driver"): {"type": "string", "pattern": "^[a-zA-Z0-9]([-a-zA-Z0-9.]{0,61}[a-zA-Z0-9])?$"},
+    ("NFSVolumeSource", "path"): {"type": "string", "pattern": "^/"},
+    ("NFSVolumeSource", "server"): {"type": "string", "minLength": 1},
+    ("DownwardAPIVolumeFile", "path"): RELATIVE | {"minLength": 1},
+    ("DownwardAPIVolumeFile", "mode"): MODE,
+    ("DownwardAPIVolumeFile", "fieldRef"): {
+        "type": ["object", "null"],
+        "additionalProperties": False,
+        "required": ["fieldPath"],
+        "properties": {
+            "apiVersion": {"enum": ["v1", "", None]},
+            "fieldPath": {"type": "string", "pattern": r"^metadata\.(name|namespace|uid|(annotations|labels)(\['[^']+'\])?)$"},
+        },
+    },
+    ("DownwardAPIVolumeFile", "resourceFieldRef"): {"allOf": [{"$ref": f"#/$defs/{PREFIX}core.v1.ResourceFieldSelector"}, {"required": ["containerName"]}]},
+    ("ImageVolumeSource", "reference"): {"type": "string", "minLength": 1, "pattern": r"^\S*$"},
+    ("ImageVolumeSource", "pullPolicy"): {"enum": ["", "Always", "IfNotPresent", "Never"]},
+    # Kubelets from Kubernetes 1.33 do not mount it.
+    ("Volume", "gitRepo"): {"type": "null"},
+    ("PersistentVolumeClaimSpec", "accessModes"): {"type": "array", "minItems": 1, "items": {"enum": ["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"]}},
+    ("PersistentVolumeClaimSpec", "volumeMode"): {"enum": ["Filesystem", "Block", None]},
+    ("VolumeResourceRequirements", "requests"): {"type": "object", "required": ["storage"], "additionalProperties": QUANTITY},
 }
 # Rules between several fields of a type.
 HANDLERS = ["exec", "grpc", "httpGet", "tcpSocket"]
 BETWEEN = {
-    "SeccompProfile": {"if": {"properties": {"type": {"const": "Localhost"}}}, "then": {"required": ["localhostProfile"]}, "else": {"properties": {"localhostProfile": {"type": "null"}}}},
+    "SeccompProfile": LOCAL_PROFILE,
+    "AppArmorProfile": LOCAL_PROFILE,
     "LifecycleHandler": {"minProperties": 1, "maxProperties": 1},
     "Probe": {"oneOf": [{"required": [each]} for each in HANDLERS]},
-    "LabelSelectorRequirement": VALUES_OF_IN,
-    "NodeSelectorRequirement": VALUES_OF_IN,
+    "LabelSelectorRequirement": {"allOf": VALUES_OF_OPERATOR},
+    "NodeSelectorRequirement": {"allOf": [*VALUES_OF_OPERATOR, if_is("operator", ["Gt", "Lt"], ONE_INTEGER)]},
+    "PodAffinityTerm": {"allOf": [{"if": {"required": [key], "properties": {key: {"type": "array", "minItems": 1}}}, "then": {"required": ["labelSelector"]}} for key in ("matchLabelKeys", "mismatchLabelKeys")]},
+    "VolumeProjection": {"minProperties": 1, "maxProperties": 1},
+    "ClusterTrustBundleProjection": {"oneOf": [{"required": [key]} for key in ("name", "signerName")]},
+    "DownwardAPIVolumeFile": {"oneOf": [{"required": [key]} for key in ("fieldRef", "resourceFieldRef")]},
+    "ResourceFieldSelector": {"allOf": [if_is("resource", ["limits.cpu", "requests.cpu"], {"properties": {"divisor": {"enum": [None, 0, 1, "0", "1", "1m"]}}})]},
     "TopologySpreadConstraint": {"if": {"required": ["minDomains"]}, "then": {"properties": {"whenUnsatisfiable": {"const": "DoNotSchedule"}}}},
     "VolumeMount": {"if": {"properties": {"recursiveReadOnly": {"enum": ["Enabled", "IfPossible"]}}, "required": ["recursiveReadOnly"]}, "then": {"required": ["readOnly"], "properties": {"readOnly": {"const": True}}}},
     "MetricSpec": {"oneOf": [{"properties": {"type": {"const": kind}}, "required": [field]} for kind, field in METRICS.items()], "maxProperties": 2},
@@ -195,6 +285,11 @@ REQUIRED = {
     "ExecAction": ["command"],
     "PodAffinityTerm": ["topologyKey"],
     "PodDNSConfigOption": ["name"],
+    "EphemeralVolumeSource": ["volumeClaimTemplate"],
+    "PersistentVolumeClaimTemplate": ["spec"],
+    "PersistentVolumeClaimSpec": ["accessModes", "resources"],
+    "VolumeResourceRequirements": ["requests"],
+    "ImageVolumeSource": ["reference"],
 }
 
 

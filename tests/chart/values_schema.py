@@ -27,6 +27,10 @@ NAME = "[a-zA-Z_][a-zA-Z0-9_]*"
 SCALARS = {"type": ["string", "number", "boolean"]}
 LABEL_KEY = rf"({LABEL}(\.{LABEL})*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?"
 LABEL_VALUE = r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
+# What a registry's host and the parts of an image's path can be.
+HOST = r"[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]+)?"
+COMPONENT = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+CERTIFICATE_ARN = "arn:aws[a-z-]*:(acm|iam):[^ ,]+"
 QUANTITY = r"[0-9]+(\.[0-9]+)?([eE][0-9]{1,2}|[mkMGTPE]|[KMGTPE]i)?"
 
 
@@ -45,8 +49,10 @@ NAMED = {
     "object name": text_like(rf"({LABEL}(\.{LABEL})*)?", 253),
     "role ARN": text_like("(arn:aws[a-z-]*:iam::[0-9]{12}:role/.+)?"),
     "AWS Region": text_like("(([a-z0-9]+-){2,}[0-9]+)?"),
-    "registry": text_like("([a-zA-Z0-9][a-zA-Z0-9._-]*(:[0-9]+)?(/[a-z0-9._/-]*)?)?"),
-    "repository": text_like("([a-zA-Z0-9][a-zA-Z0-9._-]*(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*"),
+    "namespace": text_like(f"({LABEL})?"),
+    "certificate ARNs": text_like(f"({CERTIFICATE_ARN}(,{CERTIFICATE_ARN})*)?"),
+    "registry": text_like(f"(({HOST}|{COMPONENT})(/{COMPONENT})*/?)?"),
+    "repository": text_like(f"({HOST}/)?{COMPONENT}(/{COMPONENT})*", 255),
     "tag": text_like("([a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127})?"),
     "digest": text_like("(sha256:[0-9a-f]{64})?"),
     # Neither "." nor names that begin with "..".

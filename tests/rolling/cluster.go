@@ -18,6 +18,8 @@ type cluster struct {
 	port          int
 	adminPort     int
 	connectionAge time.Duration
+	minimumDrain  time.Duration
+	sidecar       *sidecar // That of pods which are started next. nil: none.
 
 	pods []*pod // The pods of the Service, the oldest first.
 	made int
@@ -117,6 +119,9 @@ func (c *cluster) gone() ([]ending, error) {
 func (c *cluster) close() {
 	for _, p := range c.pods {
 		p.kill()
+		if p.proxy != nil {
+			p.proxy.kill()
+		}
 	}
 	c.leaving.Wait()
 	c.bedrock.kill()

@@ -43,6 +43,13 @@ type options struct {
 }
 
 func main() {
+	if len(os.Args) > 2 && os.Args[1] == sidecarCommand {
+		if err := runSidecar(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "error:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	var o options
 	flag.StringVar(&o.binary, "binary", "", "the binary that runs as the gateway")
 	flag.StringVar(&o.emulator, "emulator", "", "the binary that runs as the emulator; default: the same")
@@ -147,7 +154,7 @@ func (o *options) cluster(life *lifecycle) (*cluster, error) {
 		return nil, err
 	}
 	return &cluster{binary: o.binary, directory: o.work, bedrock: bedrock, names: names, life: life, port: ports[0], adminPort: ports[1],
-		connectionAge: o.scaled(connectionAge)}, nil
+		connectionAge: o.scaled(connectionAge), minimumDrain: o.scaled(minimumDrain)}, nil
 }
 
 func (o *options) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / o.factor) }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -22,6 +23,11 @@ type pod struct {
 	life    *lifecycle // The values with which the pod was created.
 	admin   string
 	volume  *volume
+
+	// The sidecar with which the pod was created, and its process. nil: none.
+	sidecar    *sidecar
+	proxy      *process
+	bedrockURL string // Where the gateway calls Bedrock: directly or through the sidecar.
 }
 
 // ending describes how a pod ended.
@@ -36,12 +42,17 @@ type ending struct {
 // to the Service.
 func (c *cluster) startPod(address netip.Addr) (*pod, error) {
 	life := c.life
-	p := &pod{address: address, life: life, admin: fmt.Sprintf("%v:%d", address, c.adminPort)}
+	p := &pod{address: address, life: life, admin: fmt.Sprintf("%v:%d", address, c.adminPort), sidecar: c.sidecar, bedrockURL: c.bedrock.url}
 	name := fmt.Sprintf("pod-%v", address)
 	p.volume = &volume{folder: filepath.Join(c.directory, name)}
 	// A pod that is started again gets a new volume.
 	if err := os.RemoveAll(p.volume.folder); err != nil {
 		return nil, err
+	}
+	if p.sidecar != nil {
+		if err := c.startSidecar(p); err != nil {
+			return nil, err
+		}
 	}
 	if err := c.configure(p, life.config); err != nil {
 		return nil, err
@@ -82,9 +93,13 @@ func (c *cluster) configOf(p *pod, chart map[string]any) map[string]any {
 		maps.Copy(merged, members)
 		config[key] = merged
 	}
-	config["listen"] = fmt.Sprintf("%v:%d", p.address, c.port)
+	own := p.address
+	if p.sidecar != nil {
+		own = behind(own)
+	}
+	config["listen"] = fmt.Sprintf("%v:%d", own, c.port)
 	set("admin", map[string]any{"listen": p.admin})
-	set("bedrock", map[string]any{"region": "us-east-1", "endpoint_url": c.bedrock.url, "control_endpoint_url": c.bedrock.url, "extra_ca_file": c.bedrock.authority})
+	set("bedrock", map[string]any{"region": "us-east-1", "endpoint_url": p.bedrockURL, "control_endpoint_url": p.bedrockURL, "extra_ca_file": c.bedrock.authority})
 	set("drain", map[string]any{"lame_duck": milliseconds(p.life.lameDuck), "limit": milliseconds(p.life.drainLimit)})
 	set("limits", map[string]any{"connection_age": milliseconds(c.connectionAge)})
 	return config
@@ -120,9 +135,12 @@ func (p *pod) metric(name string) (float64, error) {
 }
 
 // stop does what a kubelet does: it runs the preStop hook, sends SIGTERM and, after the grace
-// period, SIGKILL. SIGKILL counts as a failure.
+// period, SIGKILL. SIGKILL counts as a failure. A sidecar has no preStop hook.
 func (p *pod) stop() ending {
 	asked := time.Now()
+	if p.sidecar != nil && !p.sidecar.native {
+		p.proxy.signal(syscall.SIGTERM)
+	}
 	if p.endsWithin(p.life.preStop) {
 		return ending{pod: p.name, code: p.status.ExitCode(), error: fmt.Errorf("ended before SIGTERM: %w", p.died())}
 	}
@@ -136,6 +154,9 @@ func (p *pod) stop() ending {
 	end.took, end.code = time.Since(told), p.status.ExitCode()
 	if end.error == nil && end.code != 0 {
 		end.error = fmt.Errorf("the exit code is not 0: %w", p.died())
+	}
+	if p.sidecar != nil {
+		end.error = errors.Join(end.error, p.endSidecar(p.life.grace-time.Since(asked)))
 	}
 	return end
 }

@@ -105,7 +105,7 @@ func noneFailed(saw *tally) (wrong []string) {
 }
 
 func (d *drill) all() error {
-	scenarios := []func() error{d.rollingUpdates, d.configChanges, d.certificateChanges, d.allNodesWithHook, d.allNodes, d.scaleIn, d.nodeDrain, d.crashOfOne, d.drainLimit, d.secondSIGTERM}
+	scenarios := []func() error{d.rollingUpdates, d.configChanges, d.certificateChanges, d.meshes, d.allNodesWithHook, d.allNodes, d.scaleIn, d.nodeDrain, d.crashOfOne, d.drainLimit, d.secondSIGTERM}
 	if d.onlyUpdates {
 		scenarios = scenarios[:1]
 	}

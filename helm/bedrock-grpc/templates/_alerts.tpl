@@ -205,7 +205,7 @@ alerts:
 {{- end }}
 {{- if get (get $config "limits" | default dict) "store" }}
 - alert: BedrockGrpcBudget
-  expr: max by (scope, name, limit) (bedrock_grpc_budget_used_ratio{ {{- $pods -}} }) >= 0.8
+  expr: max by (scope, name, limit) (bedrock_grpc_budget_used_ratio{ {{- $pods -}} }) >= {{ $rule.budgetRatio }}
   for: 1m
   severity: warning
   summary: {{ printf "{{ $labels.scope }} {{ $labels.name }} has used {{ $value | humanizePercentage }} of {{ $labels.limit }}" | quote }}

@@ -68,6 +68,10 @@ the path of the value to change and says how. configmap.yaml, which is always re
     {{- end -}}
   {{- end -}}
 {{- end -}}
+{{- $tls := kindIs "map" ($v.config | default dict).tls | ternary ($v.config | default dict).tls dict -}}
+{{- if and $tls.client_ca_file (ne (toString $tls.client_auth) "optional") $v.tests.enabled -}}
+  {{- fail "tests.enabled: the test's pod has no client certificate, which config.tls.client_ca_file demands; set it to false, or config.tls.client_auth to optional" -}}
+{{- end -}}
 {{- if and $v.tls.clients.caKey $v.tls.clients.required $v.tests.enabled -}}
   {{- fail "tests.enabled: the test's pod has no client certificate, which tls.clients.required demands; set one of the two to false" -}}
 {{- end -}}
@@ -76,8 +80,28 @@ the path of the value to change and says how. configmap.yaml, which is always re
     {{- fail (printf "%s: tls.key is the private key; name the key of the Secret that holds certificate authorities, such as ca.crt" $path) -}}
   {{- end -}}
 {{- end -}}
+{{- if $v.tls.enabled -}}
+  {{- $secret := include "bedrock-grpc.tlsSecret" . -}}
+  {{- $sources := dict "existingSecret" $v.existingSecret -}}
+  {{- range $i, $source := $v.extraEnvFrom -}}
+    {{- $_ := set $sources (printf "extraEnvFrom[%d].secretRef.name" $i) (($source.secretRef | default dict).name | default "") -}}
+  {{- end -}}
+  {{- range $path, $name := $sources -}}
+    {{- if eq $name $secret -}}
+      {{- fail (printf "%s: %s is the Secret of the certificate, whose private key would become a variable; use another Secret" $path $name) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- $certificate := $v.tls.certificate -}}
+{{- range $i, $name := $certificate.dnsNames -}}
+  {{- if regexMatch "^[0-9.]+$" $name -}}
+    {{- fail (printf "tls.certificate.dnsNames[%d]: %s is an address, which clients do not look up among host names; use a host name" $i $name) -}}
+  {{- end -}}
+{{- end -}}
 {{- if $certificate.enabled -}}
+  {{- if and (has $certificate.issuerRef.group (list "" "cert-manager.io")) (not (has $certificate.issuerRef.kind (list "Issuer" "ClusterIssuer"))) -}}
+    {{- fail (printf "tls.certificate.issuerRef.kind: cert-manager.io has no %s; use Issuer or ClusterIssuer, or the group of another issuer" $certificate.issuerRef.kind) -}}
+  {{- end -}}
   {{- if not $certificate.issuerRef.name -}}
     {{- fail "tls.certificate.issuerRef.name: required with tls.certificate.enabled" -}}
   {{- end -}}
@@ -134,12 +158,28 @@ the path of the value to change and says how. configmap.yaml, which is always re
 {{- if and $annotated $v.aws.roleArn (ne (toString $annotated) $v.aws.roleArn) -}}
   {{- fail "serviceAccount.annotations: eks.amazonaws.com/role-arn differs from aws.roleArn, which sets this annotation; remove one of them" -}}
 {{- end -}}
+{{- $identity := list "AWS_ACCESS_KEY_ID" "AWS_BEARER_TOKEN_BEDROCK" "AWS_ROLE_ARN" "AWS_WEB_IDENTITY_TOKEN_FILE" "AWS_CONTAINER_CREDENTIALS_FULL_URI" -}}
 {{- if or $v.aws.roleArn $v.aws.podIdentity.enabled -}}
-  {{- range $i, $variable := $v.extraEnv -}}
-    {{- if has $variable.name (list "AWS_ACCESS_KEY_ID" "AWS_BEARER_TOKEN_BEDROCK" "AWS_ROLE_ARN" "AWS_WEB_IDENTITY_TOKEN_FILE" "AWS_CONTAINER_CREDENTIALS_FULL_URI") -}}
-      {{- fail (printf "extraEnv[%d].name: %s takes precedence over the role of aws.%s; remove one of them" $i $variable.name (empty $v.aws.roleArn | ternary "podIdentity" "roleArn")) -}}
+  {{- $given := dict -}}
+  {{- range $i, $variable := $v.extraEnv -}}{{- $_ := set $given (printf "extraEnv[%d].name" $i) $variable.name -}}{{- end -}}
+  {{- if $v.externalSecret.enabled -}}
+    {{- range $i, $entry := $v.externalSecret.data -}}{{- $_ := set $given (printf "externalSecret.data[%d].secretKey" $i) $entry.secretKey -}}{{- end -}}
+  {{- end -}}
+  {{- range $path, $name := $given -}}
+    {{- if has $name $identity -}}
+      {{- fail (printf "%s: %s takes precedence over the role of aws.%s; remove one of them" $path $name (empty $v.aws.roleArn | ternary "podIdentity" "roleArn")) -}}
     {{- end -}}
   {{- end -}}
+{{- end -}}
+{{- with $annotated -}}
+  {{- if not (regexMatch "^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+" (toString .)) -}}
+    {{- fail (printf "serviceAccount.annotations: eks.amazonaws.com/role-arn must be the ARN of a role, such as arn:aws:iam::123456789012:role/NAME, got %v" .) -}}
+  {{- end -}}
+{{- end -}}
+{{- $region := include "bedrock-grpc.configValue" (dict "root" . "path" (list "bedrock" "region") "default" $v.aws.region) -}}
+{{- $partition := hasPrefix "us-gov-" $region | ternary "aws-us-gov" (hasPrefix "cn-" $region | ternary "aws-cn" "aws") -}}
+{{- if and $v.aws.roleArn (regexMatch "^(us|eu|ap|ca|sa|me|af|il|mx|cn|us-gov)-[a-z]+-[0-9]+$" $region) (not (hasPrefix (printf "arn:%s:" $partition) $v.aws.roleArn)) -}}
+  {{- fail (printf "aws.roleArn: %s is not in the partition of the Region %s, so the pods could not assume it; its ARN must begin with arn:%s:" $v.aws.roleArn $region $partition) -}}
 {{- end -}}
 {{- $external := $v.externalSecret -}}
 {{- if $external.enabled -}}
@@ -152,12 +192,21 @@ the path of the value to change and says how. configmap.yaml, which is always re
       {{- fail (printf "externalSecret.data[%d].secretKey: %s is fetched twice; remove one" $i $entry.secretKey) -}}
     {{- end -}}
     {{- $keys = append $keys $entry.secretKey -}}
+    {{- if eq $entry.secretKey "BEDROCK_GRPC_CONFIG" -}}
+      {{- fail (printf "externalSecret.data[%d].secretKey: the chart sets the path of the configuration; write settings to config" $i) -}}
+    {{- end -}}
     {{- /* Unless the Secret is mounted as files as well. */ -}}
     {{- if and (not (regexMatch "^[A-Za-z_][A-Za-z0-9_]*$" $entry.secretKey)) (ne $v.existingSecretFiles (include "bedrock-grpc.fullname" $)) (not $v.extraVolumes) -}}
       {{- fail (printf "externalSecret.data[%d].secretKey: %s is not the name of a variable; use letters, digits and underscores" $i $entry.secretKey) -}}
     {{- end -}}
   {{- end -}}
   {{- range $i, $entry := $external.dataFrom -}}
+    {{- $given := list -}}
+    {{- range $key := list "extract" "find" -}}{{- if get $entry $key -}}{{- $given = append $given $key -}}{{- end -}}{{- end -}}
+    {{- if ($entry.sourceRef | default dict).generatorRef -}}{{- $given = append $given "sourceRef.generatorRef" -}}{{- end -}}
+    {{- if gt (len $given) 1 -}}
+      {{- fail (printf "externalSecret.dataFrom[%d]: has %s, of which External Secrets accepts one; make them two members of the list" $i (join " and " $given)) -}}
+    {{- end -}}
     {{- if not (or $entry.extract $entry.find $entry.sourceRef) -}}
       {{- fail (printf "externalSecret.dataFrom[%d]: must say what to fetch: extract, find or sourceRef" $i) -}}
     {{- end -}}
@@ -167,42 +216,6 @@ the path of the value to change and says how. configmap.yaml, which is always re
   {{- end -}}
   {{- if not (or $external.data $external.dataFrom) -}}
     {{- fail "externalSecret.data: it or externalSecret.dataFrom must say what to fetch" -}}
-  {{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{- define "bedrock-grpc.checkMetrics" -}}
-{{- $m := .Values.metrics -}}
-{{- if and $m.serviceMonitor.enabled $m.podMonitor.enabled -}}
-  {{- fail "metrics.podMonitor.enabled: Prometheus would count everything twice; set metrics.serviceMonitor.enabled to false" -}}
-{{- end -}}
-{{- $rule := $m.prometheusRule -}}
-{{- range $key, $_ := $rule.alertLabels -}}
-  {{- if has $key (list "namespace" "release" "severity") -}}
-    {{- fail (printf "metrics.prometheusRule.alertLabels.%s: the chart sets this label; remove it%s" $key (eq $key "severity" | ternary ", and set metrics.prometheusRule.alerts.NAME.severity" "")) -}}
-  {{- end -}}
-{{- end -}}
-{{- range $alert, $changes := $rule.alerts -}}
-  {{- range $key, $_ := $changes.labels -}}
-    {{- if has $key (list "namespace" "release" "severity") -}}
-      {{- fail (printf "metrics.prometheusRule.alerts.%s.labels.%s: the chart sets this label; remove it%s" $alert $key (eq $key "severity" | ternary (printf ", and set metrics.prometheusRule.alerts.%s.severity" $alert) "")) -}}
-    {{- end -}}
-  {{- end -}}
-{{- end -}}
-{{- range $i, $extra := $rule.extraRules -}}
-  {{- if eq (empty $extra.alert) (empty $extra.record) -}}
-    {{- fail (printf "metrics.prometheusRule.extraRules[%d]: must have one of alert and record" $i) -}}
-  {{- end -}}
-{{- end -}}
-{{- range $kind, $timeout := dict "serviceMonitor" "scrapeTimeout" "podMonitor" "scrapeTimeout" "podMonitoring" "timeout" -}}
-  {{- $monitor := get $m $kind -}}
-  {{- $interval := include "bedrock-grpc.promSeconds" $monitor.interval | float64 -}}
-  {{- if le $interval 0.0 -}}
-    {{- fail (printf "metrics.%s.interval: must be longer than 0, such as 30s" $kind) -}}
-  {{- end -}}
-  {{- $given := get $monitor $timeout -}}
-  {{- if and $given (or (gt (include "bedrock-grpc.promSeconds" $given | float64) $interval) (le (include "bedrock-grpc.promSeconds" $given | float64) 0.0)) -}}
-    {{- fail (printf "metrics.%s.%s: %s must be longer than 0 and at most metrics.%s.interval, %s; Prometheus rejects it" $kind $timeout $given $kind $monitor.interval) -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}

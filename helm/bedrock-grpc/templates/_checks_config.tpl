@@ -126,6 +126,9 @@
 {{/* Issuers of tokens: where their keys come from. */}}
 {{- define "bedrock-grpc.checkIssuers" -}}
 {{- $access := (.Values.config | default dict).access | default dict -}}
+{{- if and (eq (toString $access.required) "true") (not (include "bedrock-grpc.hasCredentials" .)) -}}
+  {{- fail "config.access.required: no caller can have a credential, so the service would not start; add config.callers, config.access.keys_file, config.access.jwt, config.access.kubernetes or tls.clients.caKey" -}}
+{{- end -}}
 {{- $secure := "^https://.|^http://(localhost|127\\.[0-9.]+|\\[::1\\])([:/]|$)|\\$\\{" -}}
 {{- $seen := dict -}}
 {{- range $i, $issuer := $access.jwt | default list -}}
@@ -219,6 +222,12 @@
 {{- $access := kindIs "map" $config.access | ternary $config.access dict -}}
 {{- $required := toString $access.required -}}
 {{- /* As the service decides it: by `required`, or else by any kind of credential. */ -}}
-{{- $configured := or $config.callers $access.keys_file $access.jwt $access.kubernetes .Values.tls.clients.caKey (($config.tls | default dict).client_ca_file) -}}
-{{- if or (eq $required "true") (and $configured (ne $required "false")) -}}true{{- end -}}
+{{- if or (eq $required "true") (and (include "bedrock-grpc.hasCredentials" .) (ne $required "false")) -}}true{{- end -}}
+{{- end -}}
+
+{{/* "true" if callers can have any kind of credential. */}}
+{{- define "bedrock-grpc.hasCredentials" -}}
+{{- $config := .Values.config | default dict -}}
+{{- $access := kindIs "map" $config.access | ternary $config.access dict -}}
+{{- if or $config.callers $access.keys_file $access.jwt $access.kubernetes .Values.tls.clients.caKey (($config.tls | default dict).client_ca_file) -}}true{{- end -}}
 {{- end -}}

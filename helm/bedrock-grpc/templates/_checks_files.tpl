@@ -1,6 +1,6 @@
 {{/* Files and variables that `config` refers to, and that the pods do not have: the service would not start. */}}
 
-{{/* Files that nothing mounts. Takes a dict of "root", "value" and "path". The keys of config.tls have their own check. */}}
+{{/* Files that nothing mounts. Takes a dict of "root", "value" and "path". */}}
 {{- define "bedrock-grpc.checkFiles" -}}
 {{- $path := .path -}}
 {{- if kindIs "map" .value -}}
@@ -13,9 +13,7 @@
         {{- fail (printf "%s: %s is a file that nothing mounts; %s" $here $value $cure) -}}
       {{- end -}}
     {{- end -}}
-    {{- if ne $here "config.tls" -}}
-      {{- include "bedrock-grpc.checkFiles" (dict "root" $.root "value" $value "path" $here) -}}
-    {{- end -}}
+    {{- include "bedrock-grpc.checkFiles" (dict "root" $.root "value" $value "path" $here) -}}
   {{- end -}}
 {{- else if kindIs "slice" .value -}}
   {{- range $i, $value := .value -}}

@@ -82,7 +82,7 @@
 {{- if and (gt (len $families) 1) (has ($service.ipFamilyPolicy | default "") (list "" "SingleStack")) -}}
   {{- fail (printf "%s.ipFamilyPolicy: must be PreferDualStack or RequireDualStack with two ipFamilies" $path) -}}
 {{- end -}}
-{{- $key := has "IPv6" $families | ternary "ipFamilies" (eq ($service.ipFamilyPolicy | default "") "RequireDualStack" | ternary "ipFamilyPolicy" "") -}}
+{{- $key := has "IPv6" $families | ternary "ipFamilies" (has ($service.ipFamilyPolicy | default "") (list "PreferDualStack" "RequireDualStack") | ternary "ipFamilyPolicy" "") -}}
 {{- if $key -}}
   {{- range $address := list (list "listen") (list "admin" "listen") -}}
     {{- $text := include "bedrock-grpc.configValue" (dict "root" $.root "path" $address "default" "0.0.0.0") -}}
@@ -117,7 +117,7 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
   {{- $peers := $v.networkPolicy.from -}}
   {{- range $rule := $v.networkPolicy.extraIngress -}}
     {{- $ports := dict -}}
-    {{- range $rule.ports -}}{{- $_ := set $ports (toString (.port | default "all")) true -}}{{- end -}}
+    {{- range $rule.ports -}}{{- $_ := set $ports (empty .endPort | ternary (include "bedrock-grpc.text" (.port | default "all")) "several") true -}}{{- end -}}
     {{- $ofAdmin := and $rule.ports (not (omit $ports "admin" (include "bedrock-grpc.adminPort" $))) -}}
     {{- if not $ofAdmin -}}
       {{- if $rule.from -}}{{- $peers = concat $peers $rule.from -}}{{- else -}}{{- $open = true -}}{{- end -}}
@@ -131,7 +131,8 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
   {{- range $rule := $v.ciliumNetworkPolicy.extraIngress -}}
     {{- $ranges := $rule.fromCIDR | default list -}}
     {{- range $rule.fromCIDRSet -}}{{- $ranges = append $ranges (.cidr | default "0.0.0.0/0") -}}{{- end -}}
-    {{- if or (has "all" $rule.fromEntities) (has "world" $rule.fromEntities) (and $ranges (not (include "bedrock-grpc.narrowRanges" $ranges))) -}}
+    {{- $entities := $rule.fromEntities | default list -}}
+    {{- if or (has "all" $entities) (has "world" $entities) (has "world-ipv4" $entities) (has "world-ipv6" $entities) (and $ranges (not (include "bedrock-grpc.narrowRanges" $ranges))) -}}
       {{- $open = true -}}
     {{- end -}}
   {{- end -}}
@@ -180,7 +181,11 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
 {{- end -}}
 {{- $parents := list -}}
 {{- range $i, $ref := $route.parentRefs -}}
-  {{- $parent := toJson (omit $ref "sectionName" "port") -}}
+  {{- if not (regexMatch "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$" $ref.name) -}}
+    {{- fail (printf "grpcRoute.parentRefs[%d].name: %q is not the name of an object; use lower-case letters, digits and hyphens" $i $ref.name) -}}
+  {{- end -}}
+  {{- /* With the API's own defaults. */ -}}
+  {{- $parent := toJson (merge (omit $ref "sectionName" "port") (dict "group" "gateway.networking.k8s.io" "kind" "Gateway")) -}}
   {{- $listener := printf "%s %v %v" $parent ($ref.sectionName | default "") ($ref.port | default "") -}}
   {{- /* Of several references to a Gateway, each must name a different listener. */ -}}
   {{- if or (has $listener $parents) (and (has $parent $parents) (not (or $ref.sectionName $ref.port))) (has (printf "%s  " $parent) $parents) -}}
@@ -194,7 +199,7 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
   {{- include "bedrock-grpc.checkRule" (dict "rule" $rule "path" $path) -}}
 {{- end -}}
 {{- $backend := $v.backendTLSPolicy -}}
-{{- if and $backend.enabled (not (and $route.enabled $v.tls.enabled)) -}}
+{{- if and $backend.enabled (not (and $route.enabled (include "bedrock-grpc.servesTls" .))) -}}
   {{- fail "backendTLSPolicy.enabled: needs grpcRoute.enabled and tls.enabled; set both, or remove it" -}}
 {{- end -}}
 {{- if include "bedrock-grpc.makesBackendTLSPolicy" . -}}
@@ -263,7 +268,7 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
 {{- end -}}
 {{- $annotations := $ingress.annotations | default dict -}}
 {{- $protocol := get $annotations "nginx.ingress.kubernetes.io/backend-protocol" | toString -}}
-{{- $needed := $v.tls.enabled | ternary "GRPCS" "GRPC" -}}
+{{- $needed := include "bedrock-grpc.servesTls" . | empty | ternary "GRPC" "GRPCS" -}}
 {{- if and $protocol (ne $protocol $needed) -}}
   {{- fail (printf "ingress.annotations: nginx.ingress.kubernetes.io/backend-protocol must be %s, not %s; remove it, the chart sets it" $needed $protocol) -}}
 {{- end -}}
@@ -292,6 +297,13 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
 {{- end -}}
 {{- if $isAlb -}}
   {{- include "bedrock-grpc.checkAlbAnnotations" . -}}
+  {{- if and $v.networkPolicy.enabled $v.networkPolicy.from (not $v.networkPolicy.extraIngress) -}}
+    {{- $ranges := false -}}
+    {{- range $v.networkPolicy.from -}}{{- if .ipBlock -}}{{- $ranges = true -}}{{- end -}}{{- end -}}
+    {{- if not $ranges -}}
+      {{- fail "networkPolicy.from: has no ipBlock, so the policy drops the calls of the ALB, which is not a pod; add the subnets of the load balancer" -}}
+    {{- end -}}
+  {{- end -}}
   {{- $attributes := "alb.ingress.kubernetes.io/load-balancer-attributes" -}}
   {{- if hasKey $annotations $attributes -}}
     {{- /* The operator's attributes replace the chart's; the ALB's own default is 60 s. */ -}}
@@ -309,7 +321,7 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
 {{- end -}}
 
 {{- define "bedrock-grpc.makesBackendTLSPolicy" -}}
-{{- if and .Values.grpcRoute.enabled .Values.tls.enabled (ne (toString .Values.backendTLSPolicy.enabled) "false") -}}true{{- end -}}
+{{- if and .Values.grpcRoute.enabled (include "bedrock-grpc.servesTls" .) (ne (toString .Values.backendTLSPolicy.enabled) "false") -}}true{{- end -}}
 {{- end -}}
 
 {{/* The peers of a NetworkPolicy's rule: addresses, or pods by selectors. */}}
@@ -370,6 +382,23 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
 {{- $outer := splitList "/" (last .) -}}
 {{- $same := eq (include "bedrock-grpc.leadingBits" (list (first $inner) (last $outer))) (include "bedrock-grpc.leadingBits" (list (first $outer) (last $outer))) -}}
 {{- if and $same (gt (last $inner | int) (last $outer | int)) -}}true{{- end -}}
+{{- end -}}
+
+{{/* "true" unless an address is in none of the peers, all of which are ranges. Takes a list of the peers and a host, which may be a name. */}}
+{{- define "bedrock-grpc.mayReach" -}}
+{{- $host := last . -}}
+{{- $may := not (or (contains ":" $host) (regexMatch "^[0-9]{1,3}(\\.[0-9]{1,3}){3}$" $host)) -}}
+{{- range $peer := first . -}}
+  {{- if not $peer.ipBlock -}}
+    {{- $may = true -}}
+  {{- else -}}
+    {{- $parts := splitList "/" $peer.ipBlock.cidr -}}
+    {{- if eq (contains ":" $host) (contains ":" (first $parts)) -}}
+      {{- if eq (include "bedrock-grpc.leadingBits" (list $host (last $parts))) (include "bedrock-grpc.leadingBits" (list (first $parts) (last $parts))) -}}{{- $may = true -}}{{- end -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- if $may -}}true{{- end -}}
 {{- end -}}
 
 {{/* A range that has bits after its prefix, which newer versions of Kubernetes reject. Takes a dict of "path" and "cidr". */}}
@@ -462,17 +491,25 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
     {{- /* A pod's own addresses are not behind the policy. */ -}}
     {{- $loopback := regexMatch "^(127\\.|localhost$|::1$)" (index $parts 1) -}}
     {{- /* The policy opens the way to the store itself. */ -}}
-    {{- $open := or $loopback (eq (first $parts) "config.limits.store") (and (eq $port "443") (not (empty $policy.httpsCIDRs))) -}}
+    {{- $https := list -}}
+    {{- range $policy.httpsCIDRs -}}{{- $https = append $https (dict "ipBlock" (dict "cidr" .)) -}}{{- end -}}
+    {{- $open := or $loopback (eq (first $parts) "config.limits.store") (and (eq $port "443") $https (include "bedrock-grpc.mayReach" (list $https (index $parts 1)))) -}}
     {{- range $rule := $policy.extraEgress -}}
-      {{- if not $rule.ports -}}{{- $open = true -}}{{- end -}}
-      {{- range $rule.ports -}}
-        {{- $from := .port | default 0 -}}
-        {{- if or (not .port) (kindIs "string" $from) -}}
-          {{- $open = true -}}
-        {{- else if and (ge (int64 $port) (int64 $from)) (le (int64 $port) (int64 (.endPort | default $from))) -}}
-          {{- $open = true -}}
+      {{- if or (not $rule.to) (include "bedrock-grpc.mayReach" (list $rule.to (index $parts 1))) -}}
+        {{- if not $rule.ports -}}{{- $open = true -}}{{- end -}}
+        {{- range $rule.ports -}}
+          {{- $from := .port | default 0 -}}
+          {{- if ne (toString (.protocol | default "TCP")) "TCP" -}}
+          {{- else if or (not .port) (kindIs "string" $from) -}}
+            {{- $open = true -}}
+          {{- else if and (ge (int64 $port) (int64 $from)) (le (int64 $port) (int64 (.endPort | default $from))) -}}
+            {{- $open = true -}}
+          {{- end -}}
         {{- end -}}
       {{- end -}}
+    {{- end -}}
+    {{- if and (not $open) (eq $port "443") $https -}}
+      {{- fail (printf "networkPolicy.httpsCIDRs: must have the address of %s, %s; add its range, or a rule to networkPolicy.extraEgress" (first $parts) (index $parts 1)) -}}
     {{- end -}}
     {{- if not $open -}}
       {{- fail (printf "networkPolicy.extraEgress: must let the pods reach %s, %s:%s; the policy opens port 443 alone. Add a rule with port %s, or without ports" (first $parts) (index $parts 1) $port $port) -}}
@@ -495,6 +532,15 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
   {{- if not (or $cilium.httpsNames $cilium.extraEgress (include "bedrock-grpc.configValue" (dict "root" . "path" (list "bedrock" "endpoint_url") "default" ""))) -}}
     {{- fail "ciliumNetworkPolicy.httpsNames: empty closes the way to Bedrock; list the names of your endpoints, or add extraEgress" -}}
   {{- end -}}
+  {{- if and (not $cilium.extraEgress) (not (include "bedrock-grpc.configValue" (dict "root" . "path" (list "bedrock" "endpoint_url") "default" ""))) (not (regexMatch "bedrock|vpce|\\*" (join " " $cilium.httpsNames))) -}}
+    {{- fail "ciliumNetworkPolicy.httpsNames: has no name of Bedrock; add bedrock-runtime.*.amazonaws.com and bedrock.*.amazonaws.com, or the names of your endpoints" -}}
+  {{- end -}}
+  {{- range $i, $name := $cilium.httpsNames -}}
+    {{- if regexMatch "^[0-9.]+$" $name -}}
+      {{- fail (printf "ciliumNetworkPolicy.httpsNames[%d]: %s is an address, which no DNS answer has as its name; use ciliumNetworkPolicy.extraEgress with toCIDR" $i $name) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- include "bedrock-grpc.checkCiliumRules" . -}}
   {{- $roles := or $v.aws.roleArn ($v.config | default dict).accounts -}}
   {{- if and $roles (not $cilium.extraEgress) (not (regexMatch "(^| )([^ ]*\\.)?(sts|\\*)[^ ]*" (join " " $cilium.httpsNames))) -}}
     {{- fail (printf "ciliumNetworkPolicy.httpsNames: has no name of AWS STS, which gives the credentials of %s; add sts.*.amazonaws.com" (empty $v.aws.roleArn | ternary "config.accounts" "aws.roleArn")) -}}
@@ -503,6 +549,37 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
   {{- range $key := list "fromEndpoints" "metricsFromEndpoints" "extraIngress" "extraEgress" -}}
     {{- if get $cilium $key -}}
       {{- fail (printf "ciliumNetworkPolicy.%s: has no effect while ciliumNetworkPolicy.enabled is false; set that to true, or remove it" $key) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Rules that Cilium's agent rejects after the API server has accepted them: it would then enforce no policy at all. */}}
+{{- define "bedrock-grpc.checkCiliumRules" -}}
+{{- range $key, $side := dict "extraIngress" "from" "extraEgress" "to" -}}
+  {{- range $i, $rule := get $.Values.ciliumNetworkPolicy $key -}}
+    {{- $path := printf "ciliumNetworkPolicy.%s[%d]" $key $i -}}
+    {{- $peers := list -}}
+    {{- range $field, $value := $rule -}}
+      {{- if and (hasPrefix $side $field) (ne $field "toPorts") $value -}}{{- $peers = append $peers $field -}}{{- end -}}
+    {{- end -}}
+    {{- if gt (len (without $peers "fromCIDR" "fromCIDRSet" "toCIDR" "toCIDRSet")) (has (printf "%sCIDR" $side) $peers | ternary 0 1) -}}
+      {{- fail (printf "%s: Cilium rejects %s in one rule; make them several rules" $path (join " and " $peers)) -}}
+    {{- end -}}
+    {{- range $j, $ports := $rule.toPorts -}}
+      {{- range $k, $port := $ports.ports -}}
+        {{- $text := toString $port.port -}}
+        {{- if and (regexMatch "^[0-9]+$" $text) (gt (int64 $text) 65535) -}}
+          {{- fail (printf "%s.toPorts[%d].ports[%d].port: must be 0 to 65535, got %s" $path $j $k $text) -}}
+        {{- end -}}
+      {{- end -}}
+    {{- end -}}
+    {{- range $j, $icmp := $rule.icmps -}}
+      {{- range $k, $field := $icmp.fields -}}
+        {{- if and (kindIs "float64" $field.type) (or (lt (int64 $field.type) 0) (gt (int64 $field.type) 255)) -}}
+          {{- fail (printf "%s.icmps[%d].fields[%d].type: must be 0 to 255, got %d" $path $j $k (int64 $field.type)) -}}
+        {{- end -}}
+      {{- end -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}

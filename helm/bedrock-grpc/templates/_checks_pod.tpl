@@ -55,8 +55,12 @@
   {{- if has $sysctl.name $names -}}{{- fail (printf "podSecurityContext.sysctls[%d].name: %s is set twice; remove one" $i $sysctl.name) -}}{{- end -}}
   {{- $names = append $names $sysctl.name -}}
 {{- end -}}
-{{- if and $container.privileged (hasKey $container "allowPrivilegeEscalation") (not $container.allowPrivilegeEscalation) -}}
-  {{- fail "securityContext.allowPrivilegeEscalation: can't be false with privileged; remove privileged" -}}
+{{- include "bedrock-grpc.checkPrivileges" (dict "security" $container "pod" dict "path" "securityContext" "mounts" $v.extraVolumeMounts "mountsPath" "extraVolumeMounts") -}}
+{{- include "bedrock-grpc.checkLabelKeys" . -}}
+{{- range $i, $domain := ($v.dnsConfig | default dict).searches -}}
+  {{- if and (contains "_" $domain) (semverCompare "<1.33-0" $.Capabilities.KubeVersion.Version) -}}
+    {{- fail (printf "dnsConfig.searches[%d]: %s has an underscore, which needs Kubernetes 1.33; this is %s" $i $domain $.Capabilities.KubeVersion.Version) -}}
+  {{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -90,9 +94,11 @@
 {{- range $name, $hook := $v.lifecycle -}}
   {{- if eq $name "stopSignal" -}}
     {{- fail "lifecycle.stopSignal: the gateway drains at SIGTERM; remove it" -}}
-  {{- else if $hook -}}
+  {{- else if not $hook -}}
+    {{- fail (printf "lifecycle.%s: is empty; write a hook, or remove it" $name) -}}
+  {{- else -}}
     {{- $command := ($hook.exec | default dict).command | default list -}}
-    {{- if and $command (has (first $command | base) (list "sh" "bash" "ash" "sleep" "curl" "wget")) (not $v.extraVolumeMounts) -}}
+    {{- if and $command (ne (first $command | base) "bedrock-grpc") (not $v.extraVolumeMounts) -}}
       {{- fail (printf "lifecycle.%s.exec.command[0]: the image has no %s, so the hook would fail; use sleep or httpGet as a hook, or call bedrock-grpc" $name (first $command)) -}}
     {{- end -}}
     {{- if and (hasKey $hook "sleep") (eq (int64 ($hook.sleep | default dict).seconds) 0) -}}
@@ -100,6 +106,7 @@
     {{- end -}}
   {{- end -}}
 {{- end -}}
+{{- include "bedrock-grpc.checkHandlers" (dict "root" . "container" (dict "lifecycle" $v.lifecycle "ports" (list (dict "name" "grpc") (dict "name" "admin"))) "path" "") -}}
 {{- $memory := include "bedrock-grpc.configValue" (dict "root" . "path" (list "limits" "memory") "default" "") -}}
 {{- $limit := dig "limits" "memory" "" ($v.resources | default dict) -}}
 {{- if and $limit (regexMatch "^[0-9]+[KMG]?i?B$" $memory) -}}
@@ -130,32 +137,21 @@
 {{- /* Keys for an emulator in the same pod are not secrets. */ -}}
 {{- $endpoint := include "bedrock-grpc.configValue" (dict "root" . "path" (list "bedrock" "endpoint_url") "default" "") -}}
 {{- $emulated := regexMatch "^http://(127\\.|localhost|\\[::1\\])" $endpoint -}}
+{{- $all := list "gateway" -}}
+{{- range concat ($v.extraContainers | default list) ($v.initContainers | default list) -}}{{- $all = append $all .name -}}{{- end -}}
 {{- $names := empty $v.aws.region | ternary list (list "AWS_REGION") -}}
+{{- if $v.limitsStore.usernameKey -}}{{- $names = append $names "LIMITS_STORE_USERNAME" -}}{{- end -}}
 {{- range $i, $variable := $v.extraEnv -}}
   {{- $path := printf "extraEnv[%d]" $i -}}
   {{- if eq $variable.name "BEDROCK_GRPC_CONFIG" -}}
     {{- fail (printf "%s.name: the chart sets the path of the configuration; write settings to config" $path) -}}
   {{- end -}}
   {{- if has $variable.name $names -}}
-    {{- fail (printf "%s.name: %q is set twice%s; remove one" $path $variable.name (and (eq $variable.name "AWS_REGION") (ne $v.aws.region "") | ternary ", here and by aws.region" "")) -}}
+    {{- fail (printf "%s.name: %q is set twice%s; remove one" $path $variable.name (get (dict "AWS_REGION" ", here and by aws.region" "LIMITS_STORE_USERNAME" ", here and by limitsStore.usernameKey") $variable.name)) -}}
   {{- end -}}
   {{- $names = append $names $variable.name -}}
-  {{- if and $variable.value (not (and $emulated (hasPrefix "AWS_" $variable.name))) (not (contains "$(" $variable.value)) (regexMatch "(?i)(secret|passw|pass$|passphrase|token|api_?key|private_?key|credential|_headers)" $variable.name) (not (regexMatch "(?i)(_file|_uri|_url|_ttl|_id|_max_tokens)$" $variable.name)) -}}
-    {{- fail (printf "%s.value: a secret must not be in the Deployment; set %s through existingSecret, externalSecret or valueFrom.secretKeyRef" $path $variable.name) -}}
-  {{- end -}}
-  {{- if and $variable.value $variable.valueFrom -}}
-    {{- fail (printf "%s.valueFrom: set either value or valueFrom, not both" $path) -}}
-  {{- end -}}
-  {{- if and (kindIs "map" $variable.valueFrom) (ne (len (keys $variable.valueFrom)) 1) -}}
-    {{- fail (printf "%s.valueFrom: must have one source, such as secretKeyRef" $path) -}}
-  {{- end -}}
 {{- end -}}
-
-{{- range $i, $source := $v.extraEnvFrom -}}
-  {{- if eq (empty $source.secretRef) (empty $source.configMapRef) -}}
-    {{- fail (printf "extraEnvFrom[%d]: must have one of secretRef and configMapRef" $i) -}}
-  {{- end -}}
-{{- end -}}
+{{- include "bedrock-grpc.checkEnvironment" (dict "container" (dict "env" $v.extraEnv "envFrom" $v.extraEnvFrom) "env" "extraEnv" "envFrom" "extraEnvFrom" "emulated" $emulated "containers" $all) -}}
 
 {{- /* Containers and volumes. */ -}}
 {{- $own := list "config" "tls" "secrets" "limits-store" "service-account" -}}
@@ -177,15 +173,14 @@
     {{- $containers = append $containers $container.name -}}
     {{- $path := printf "%s[%d]" $key $i -}}
     {{- include "bedrock-grpc.checkResources" (dict "resources" ($container.resources | default dict) "path" (printf "%s.resources" $path)) -}}
+    {{- include "bedrock-grpc.checkEnvironment" (dict "container" $container "env" (printf "%s.env" $path) "envFrom" (printf "%s.envFrom" $path) "emulated" $emulated "containers" $all) -}}
+    {{- include "bedrock-grpc.checkHandlers" (dict "root" $ "container" $container "path" $path) -}}
+    {{- include "bedrock-grpc.checkPrivileges" (dict "security" ($container.securityContext | default dict) "pod" ($v.podSecurityContext | default dict) "path" (printf "%s.securityContext" $path) "mounts" $container.volumeMounts "mountsPath" (printf "%s.volumeMounts" $path)) -}}
     {{- if and (eq $key "initContainers") $container.restartPolicy (ne (toString $container.restartPolicy) "Always") -}}
       {{- fail (printf "%s.restartPolicy: Kubernetes accepts only Always here, which makes it a native sidecar; set that, or remove it" $path) -}}
     {{- end -}}
     {{- if and (eq $key "extraContainers") $container.restartPolicy -}}
       {{- fail (printf "%s.restartPolicy: is for initContainers; move the container there to make it a native sidecar, or remove this" $path) -}}
-    {{- end -}}
-    {{- $security := $container.securityContext | default dict -}}
-    {{- if and $security.privileged (eq (toString $security.allowPrivilegeEscalation) "false") -}}
-      {{- fail (printf "%s.securityContext.allowPrivilegeEscalation: can't be false with privileged; remove privileged" $path) -}}
     {{- end -}}
     {{- $runs := or (eq $key "extraContainers") (eq (toString $container.restartPolicy) "Always") -}}
     {{- range $field := list "startupProbe" "livenessProbe" "readinessProbe" "lifecycle" -}}
@@ -202,6 +197,9 @@
     {{- range $j, $mount := $container.volumeMounts -}}
       {{- if has $mount.mountPath $places -}}
         {{- fail (printf "%s.volumeMounts[%d].mountPath: something else is mounted at %s; use another path" $path $j $mount.mountPath) -}}
+      {{- end -}}
+      {{- if and $mount.subPath $mount.subPathExpr -}}
+        {{- fail (printf "%s.volumeMounts[%d].subPath: set either subPath or subPathExpr, not both" $path $j) -}}
       {{- end -}}
       {{- $places = append $places $mount.mountPath -}}
       {{- $mounts = append $mounts $mount.name -}}
@@ -245,6 +243,17 @@
 {{- end -}}
 {{- $volumes := $own -}}
 {{- range $i, $volume := $v.extraVolumes -}}
+  {{- $files := list -}}
+  {{- range $j, $source := ($volume.projected | default dict).sources -}}
+    {{- range $kind, $projection := $source -}}
+      {{- range concat ($projection.items | default list) (empty $projection.path | ternary list (list $projection)) -}}
+        {{- if has .path $files -}}
+          {{- fail (printf "extraVolumes[%d].projected.sources[%d].%s: another source has the file %s, which Kubernetes rejects; use another path" $i $j $kind .path) -}}
+        {{- end -}}
+        {{- $files = append $files .path -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
   {{- if has $volume.name $own -}}
     {{- fail (printf "extraVolumes[%d].name: the volume %s is the chart's own; use another name" $i $volume.name) -}}
   {{- end -}}
@@ -279,6 +288,120 @@
 {{- end -}}
 {{- end -}}
 
+{{/*
+The environment of a container. Takes a dict of "container", the paths of its "env" and "envFrom", the names of all "containers", and "emulated": Bedrock is
+an emulator in the same pod, whose keys are not secrets.
+*/}}
+{{- define "bedrock-grpc.checkEnvironment" -}}
+{{- $emulated := .emulated -}}
+{{- $env := .env -}}
+{{- range $i, $variable := .container.env -}}
+  {{- $path := printf "%s[%d]" $env $i -}}
+  {{- if and $variable.value (not (and $emulated (hasPrefix "AWS_" $variable.name))) (not (contains "$(" $variable.value)) (regexMatch "(?i)(secret|passw|pass$|passphrase|token|api_?key|private_?key|credential|_headers)" $variable.name) (not (regexMatch "(?i)(_file|_uri|_url|_ttl|_id|_max_tokens)$" $variable.name)) -}}
+    {{- fail (printf "%s.value: a secret must not be in the Deployment; set %s through existingSecret, externalSecret or valueFrom.secretKeyRef" $path $variable.name) -}}
+  {{- end -}}
+  {{- if and $variable.value $variable.valueFrom -}}
+    {{- fail (printf "%s.valueFrom: set either value or valueFrom, not both" $path) -}}
+  {{- end -}}
+  {{- if and (kindIs "map" $variable.valueFrom) (ne (len (keys $variable.valueFrom)) 1) -}}
+    {{- fail (printf "%s.valueFrom: must have one source, such as secretKeyRef" $path) -}}
+  {{- end -}}
+  {{- with (($variable.valueFrom | default dict).resourceFieldRef | default dict).containerName -}}
+    {{- if not (has . $.containers) -}}
+      {{- fail (printf "%s.valueFrom.resourceFieldRef.containerName: the pod has no container %s; remove it, or use gateway" $path .) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- $from := .envFrom -}}
+{{- range $i, $source := .container.envFrom -}}
+  {{- if eq (empty $source.secretRef) (empty $source.configMapRef) -}}
+    {{- fail (printf "%s[%d]: must have one of secretRef and configMapRef" $from $i) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Hooks and probes of a container: their ports, and how long they sleep. Takes a dict of "root", "container" and "path". */}}
+{{- define "bedrock-grpc.checkHandlers" -}}
+{{- $container := .container -}}
+{{- $prefix := empty .path | ternary "" (printf "%s." .path) -}}
+{{- $grace := include "bedrock-grpc.gracePeriodSeconds" .root | int64 -}}
+{{- $names := list -}}
+{{- range $container.ports -}}{{- if .name -}}{{- $names = append $names .name -}}{{- end -}}{{- end -}}
+{{- $handlers := dict -}}
+{{- range $field := list "startupProbe" "livenessProbe" "readinessProbe" -}}{{- $_ := set $handlers $field (get $container $field) -}}{{- end -}}
+{{- range $name, $hook := $container.lifecycle -}}
+  {{- if kindIs "map" $hook -}}{{- $_ := set $handlers (printf "lifecycle.%s" $name) $hook -}}{{- end -}}
+{{- end -}}
+{{- range $path, $handler := $handlers -}}
+  {{- range $kind := list "httpGet" "tcpSocket" -}}
+    {{- with get ($handler | default dict) $kind -}}
+      {{- if and (kindIs "string" .port) (not (has .port $names)) -}}
+        {{- fail (printf "%s%s.%s.port: the container has no port called %s; use a number, or add the name to its ports" $prefix $path $kind .port) -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+  {{- $sleep := (($handler | default dict).sleep | default dict).seconds | default 0 | int64 -}}
+  {{- if gt $sleep $grace -}}
+    {{- fail (printf "%s%s.sleep.seconds: %d is longer than the pod's grace period, %d s, which Kubernetes rejects; lower it" $prefix $path $sleep $grace) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+A security context that contradicts itself or the pod's. Takes a dict of "security", "pod" (the pod's context, or nothing for the gateway, which has its own
+checks), "path", "mounts" and "mountsPath".
+*/}}
+{{- define "bedrock-grpc.checkPrivileges" -}}
+{{- $security := .security -}}
+{{- if eq (toString $security.allowPrivilegeEscalation) "false" -}}
+  {{- if $security.privileged -}}
+    {{- fail (printf "%s.allowPrivilegeEscalation: can't be false with privileged; remove privileged" .path) -}}
+  {{- end -}}
+  {{- if has "CAP_SYS_ADMIN" (($security.capabilities | default dict).add | default list) -}}
+    {{- fail (printf "%s.capabilities.add: CAP_SYS_ADMIN contradicts allowPrivilegeEscalation: false, which Kubernetes rejects; remove one of them" .path) -}}
+  {{- end -}}
+{{- end -}}
+{{- $nonRoot := hasKey $security "runAsNonRoot" | ternary $security.runAsNonRoot .pod.runAsNonRoot -}}
+{{- if and .pod $nonRoot (hasKey $security "runAsUser") (eq (toString $security.runAsUser) "0") -}}
+  {{- fail (printf "%s.runAsUser: 0 is root, which runAsNonRoot forbids: the kubelet would not start the container; use another user, or set runAsNonRoot to false here" .path) -}}
+{{- end -}}
+{{- range $i, $mount := .mounts -}}
+  {{- if and (eq (toString $mount.mountPropagation) "Bidirectional") (not $security.privileged) -}}
+    {{- fail (printf "%s[%d].mountPropagation: Bidirectional needs a privileged container; remove it" $.mountsPath $i) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Keys of labels that select pods twice, in spread constraints and affinities. */}}
+{{- define "bedrock-grpc.checkLabelKeys" -}}
+{{- $terms := dict -}}
+{{- range $i, $each := .Values.topologySpreadConstraints -}}{{- $_ := set $terms (printf "topologySpreadConstraints[%d]" $i) $each -}}{{- end -}}
+{{- range $kind := list "podAffinity" "podAntiAffinity" -}}
+  {{- $affinity := get ($.Values.affinity | default dict) $kind | default dict -}}
+  {{- range $i, $each := $affinity.requiredDuringSchedulingIgnoredDuringExecution -}}
+    {{- $_ := set $terms (printf "affinity.%s.requiredDuringSchedulingIgnoredDuringExecution[%d]" $kind $i) $each -}}
+  {{- end -}}
+  {{- range $i, $each := $affinity.preferredDuringSchedulingIgnoredDuringExecution -}}
+    {{- $_ := set $terms (printf "affinity.%s.preferredDuringSchedulingIgnoredDuringExecution[%d].podAffinityTerm" $kind $i) $each.podAffinityTerm -}}
+  {{- end -}}
+{{- end -}}
+{{- range $path, $term := $terms -}}
+  {{- if kindIs "map" $term -}}
+    {{- $selector := $term.labelSelector | default dict -}}
+    {{- $taken := keys ($selector.matchLabels | default dict) -}}
+    {{- range $selector.matchExpressions -}}{{- $taken = append $taken .key -}}{{- end -}}
+    {{- range $field := list "matchLabelKeys" "mismatchLabelKeys" -}}
+      {{- range $i, $key := get $term $field | default list -}}
+        {{- if has $key $taken -}}
+          {{- fail (printf "%s.%s[%d]: %s is in the labelSelector or in another list already, which Kubernetes rejects; remove one" $path $field $i $key) -}}
+        {{- end -}}
+      {{- end -}}
+      {{- $taken = concat $taken (get $term $field | default list) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Amounts of resources that Kubernetes rejects, or that no one can mean. Takes a dict of "resources" and "path". */}}
 {{- define "bedrock-grpc.checkResources" -}}
 {{- $path := .path -}}
@@ -303,6 +426,15 @@
     {{- end -}}
     {{- if and (has $name (list "memory" "ephemeral-storage")) (hasSuffix "m" $text) -}}
       {{- fail (printf "%s.%s.%s: in %s, m is a thousandth of a byte; write Mi for mebibytes" $path $kind $name $text) -}}
+    {{- end -}}
+    {{- if hasPrefix "requests." $name -}}
+      {{- fail (printf "%s.%s.%s: Kubernetes rejects names of resources that begin with requests.; remove that prefix" $path $kind $name) -}}
+    {{- end -}}
+    {{- if hasPrefix "hugepages-" $name -}}
+      {{- $size := include "bedrock-grpc.quantity" (trimPrefix "hugepages-" $name) | float64 | int64 -}}
+      {{- if ne (mod (include "bedrock-grpc.quantity" $amount | float64 | int64) $size) 0 -}}
+        {{- fail (printf "%s.%s.%s: %s is not a multiple of the page size, which Kubernetes rejects" $path $kind $name $text) -}}
+      {{- end -}}
     {{- end -}}
     {{- if regexMatch "/|^hugepages-" $name -}}
       {{- if and (contains "/" $name) (not (regexMatch "^[0-9]+([kMGTPE]|[KMGTPE]i)?$" $text)) -}}

@@ -50,22 +50,64 @@
 {{- end -}}
 {{- $types := list -}}
 {{- range $j, $filter := .rule.filters -}}
-  {{- $field := untitle (toString $filter.type) -}}
-  {{- if not (hasKey $filter $field) -}}
-    {{- fail (printf "%s.filters[%d].%s: required with the type %s" $path $j $field $filter.type) -}}
-  {{- end -}}
-  {{- range $other := keys (omit $filter "type" $field) -}}
-    {{- fail (printf "%s.filters[%d].%s: does not belong to the type %s; remove it" $path $j $other $filter.type) -}}
-  {{- end -}}
   {{- if and (has $filter.type $types) (has $filter.type (list "RequestHeaderModifier" "ResponseHeaderModifier")) -}}
     {{- fail (printf "%s.filters[%d].type: a rule can have one %s; join them" $path $j $filter.type) -}}
   {{- end -}}
   {{- $types = append $types $filter.type -}}
 {{- end -}}
+{{- range $j, $match := .rule.matches -}}
+  {{- include "bedrock-grpc.checkHeaders" (dict "headers" $match.headers "path" (printf "%s.matches[%d].headers" $path $j)) -}}
+{{- end -}}
+{{- range $j, $filter := .rule.filters -}}
+  {{- include "bedrock-grpc.checkFilter" (dict "filter" $filter "path" (printf "%s.filters[%d]" $path $j)) -}}
+{{- end -}}
 {{- range $j, $backend := .rule.backendRefs -}}
+  {{- range $k, $filter := $backend.filters -}}
+    {{- include "bedrock-grpc.checkFilter" (dict "filter" $filter "path" (printf "%s.backendRefs[%d].filters[%d]" $path $j $k)) -}}
+  {{- end -}}
   {{- if and (eq (toString ($backend.kind | default "Service")) "Service") (not $backend.group) (not $backend.port) -}}
     {{- fail (printf "%s.backendRefs[%d].port: required for a Service" $path $j) -}}
   {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* One filter of a GRPCRoute. Takes a dict of "filter" and "path". */}}
+{{- define "bedrock-grpc.checkFilter" -}}
+{{- $filter := .filter -}}
+{{- $path := .path -}}
+{{- $field := untitle (toString $filter.type) -}}
+{{- if not (hasKey $filter $field) -}}
+  {{- fail (printf "%s.%s: required with the type %s" $path $field $filter.type) -}}
+{{- end -}}
+{{- range $other := keys (omit $filter "type" $field) -}}
+  {{- fail (printf "%s.%s: does not belong to the type %s; remove it" $path $other $filter.type) -}}
+{{- end -}}
+{{- range $modifier := list "requestHeaderModifier" "responseHeaderModifier" -}}
+  {{- range $list := list "set" "add" -}}
+    {{- $headers := get (get $filter $modifier | default dict) $list | default list -}}
+    {{- include "bedrock-grpc.checkHeaders" (dict "headers" $headers "path" (printf "%s.%s.%s" $path $modifier $list)) -}}
+  {{- end -}}
+{{- end -}}
+{{- with $filter.requestMirror -}}
+  {{- $backend := .backendRef | default dict -}}
+  {{- if and (eq (toString ($backend.kind | default "Service")) "Service") (not $backend.group) (not $backend.port) -}}
+    {{- fail (printf "%s.requestMirror.backendRef.port: required for a Service" $path) -}}
+  {{- end -}}
+  {{- if and .fraction (gt (int64 .fraction.numerator) (int64 (.fraction.denominator | default 100))) -}}
+    {{- fail (printf "%s.requestMirror.fraction.numerator: must be at most the denominator, got %d" $path (int64 .fraction.numerator)) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Headers that are listed twice, which the API server rejects. Takes a dict of "headers" and "path". */}}
+{{- define "bedrock-grpc.checkHeaders" -}}
+{{- $path := .path -}}
+{{- $names := list -}}
+{{- range $i, $header := .headers -}}
+  {{- if has $header.name $names -}}
+    {{- fail (printf "%s[%d].name: %s is listed twice; remove one" $path $i $header.name) -}}
+  {{- end -}}
+  {{- $names = append $names $header.name -}}
 {{- end -}}
 {{- end -}}
 
@@ -110,7 +152,7 @@
 {{- define "bedrock-grpc.checkAlbAnnotations" -}}
 {{- $v := .Values -}}
 {{- $annotations := $v.ingress.annotations | default dict -}}
-{{- $needed := dict "backend-protocol-version" "GRPC" "backend-protocol" ($v.tls.enabled | ternary "HTTPS" "HTTP") -}}
+{{- $needed := dict "backend-protocol-version" "GRPC" "backend-protocol" (include "bedrock-grpc.servesTls" . | empty | ternary "HTTP" "HTTPS") -}}
 {{- range $name, $value := $needed -}}
   {{- $key := printf "alb.ingress.kubernetes.io/%s" $name -}}
   {{- if and (hasKey $annotations $key) (ne (get $annotations $key | toString) $value) -}}

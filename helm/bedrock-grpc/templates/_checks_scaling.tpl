@@ -33,6 +33,9 @@
       {{- fail (printf "keda.extraTriggers[%d].name: another trigger is called %s, which KEDA rejects; use another name" $i $trigger.name) -}}
     {{- end -}}
     {{- $names = append $names ($trigger.name | default "") -}}
+    {{- if and $trigger.useCachedMetrics (has $trigger.type (list "cpu" "memory" "cron")) -}}
+      {{- fail (printf "keda.extraTriggers[%d].useCachedMetrics: KEDA rejects it in triggers of the type %s; remove it" $i $trigger.type) -}}
+    {{- end -}}
   {{- end -}}
   {{- if $auto.extraMetrics -}}
     {{- fail "autoscaling.extraMetrics: has no effect with keda.enabled; write them as keda.extraTriggers" -}}

@@ -43,7 +43,8 @@
 {{- $pods := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" -}}
 {{- $own := dict
       "commonLabels" (concat $pods (list "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart"))
-      "podLabels" $pods
+      "podLabels" (append $pods "pod-template-hash")
+      "deploymentAnnotations" (list "deployment.kubernetes.io/revision")
       "podAnnotations" (list "checksum/config" "checksum/external-secret" "kubectl.kubernetes.io/default-container") -}}
 {{- range $path, $keys := $own -}}
   {{- range $key, $_ := get $v $path | default dict -}}
@@ -52,34 +53,30 @@
     {{- end -}}
   {{- end -}}
 {{- end -}}
-{{- range $path := list "commonAnnotations" "deploymentAnnotations" -}}
-  {{- range $key, $_ := get $v $path | default dict -}}
-    {{- if hasPrefix "helm.sh/hook" $key -}}
-      {{- fail (printf "%s.%s: would make objects hooks, which Helm neither upgrades nor uninstalls; remove it" $path $key) -}}
+{{- range $kind := list "serviceMonitor" "podMonitor" "podMonitoring" "prometheusRule" "dashboard" -}}
+  {{- range $key, $_ := (get $v.metrics $kind).labels -}}
+    {{- if has $key $own.commonLabels -}}
+      {{- fail (printf "metrics.%s.labels.%s: the chart sets it itself; remove it" $kind $key) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
+{{- $annotations := dict
+      "commonAnnotations" $v.commonAnnotations
+      "deploymentAnnotations" $v.deploymentAnnotations
+      "podAnnotations" $v.podAnnotations
+      "serviceAccount.annotations" $v.serviceAccount.annotations
+      "service.annotations" $v.service.annotations
+      "headlessService.annotations" $v.headlessService.annotations
+      "grpcRoute.annotations" $v.grpcRoute.annotations
+      "ingress.annotations" $v.ingress.annotations
+      "metrics.dashboard.annotations" $v.metrics.dashboard.annotations -}}
+{{- range $suffix, $service := $v.extraServices -}}
+  {{- $_ := set $annotations (printf "extraServices.%s.annotations" $suffix) ($service | default dict).annotations -}}
 {{- end -}}
-
-{{/* More objects: each is one object with a name that the chart does not use. */}}
-{{- define "bedrock-grpc.checkExtraObjects" -}}
-{{- $full := include "bedrock-grpc.fullname" . -}}
-{{- range $i, $object := .Values.extraObjects -}}
-  {{- range $text := regexSplit "(?m)^---" (tpl (kindIs "string" $object | ternary $object (toYaml $object)) $) -1 -}}
-    {{- if regexMatch "(?m)^\\s*[^#\\s]" $text -}}
-      {{- $read := fromYaml $text -}}
-      {{- $error := get $read "Error" -}}
-      {{- if $error -}}
-        {{- fail (printf "extraObjects[%d]: is not an object in YAML: %s; correct it" $i $error) -}}
-      {{- end -}}
-      {{- range $key := list "apiVersion" "kind" "metadata" -}}
-        {{- /* The metadata is that of the members of a list. */ -}}
-        {{- if not (or (get $read $key) (and (eq $key "metadata") (hasSuffix "List" $read.kind))) -}}{{- fail (printf "extraObjects[%d].%s: required in every object" $i $key) -}}{{- end -}}
-      {{- end -}}
-      {{- $name := get ($read.metadata | default dict) "name" | toString -}}
-      {{- if and (eq $name $full) (has $read.kind (list "ConfigMap" "Deployment" "Service")) -}}
-        {{- fail (printf "extraObjects[%d].metadata.name: the chart has a %s called %s; use another name" $i $read.kind $full) -}}
-      {{- end -}}
+{{- range $path, $map := $annotations -}}
+  {{- range $key, $_ := $map -}}
+    {{- if hasPrefix "helm.sh/hook" $key -}}
+      {{- fail (printf "%s.%s: would make objects hooks, which Helm neither upgrades nor uninstalls; remove it" $path $key) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}

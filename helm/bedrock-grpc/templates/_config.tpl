@@ -101,7 +101,7 @@ Takes a dict of "root", "key" and "seconds", the load balancer's limit for silen
 {{- $drain := include "bedrock-grpc.wholeDrainSeconds" . -}}
 {{- $set := .Values.terminationGracePeriodSeconds -}}
 {{- if ne $drain "unknown" -}}
-  {{- $sleep := max (int64 .Values.preStop.sleepSeconds) (dig "preStop" "sleep" "seconds" 0 (.Values.lifecycle | default dict) | int64) -}}
+  {{- $sleep := max (int64 .Values.preStop.sleepSeconds) ((((.Values.lifecycle | default dict).preStop | default dict).sleep | default dict).seconds | default 0 | int64) -}}
   {{- $least := add $sleep (int64 $drain) 10 -}}
   {{- if and $set (lt (int64 $set) $least) -}}
     {{- fail (printf "terminationGracePeriodSeconds: %d is too short: preStop.sleepSeconds + config.drain.lame_duck + config.drain.limit + 10 are %d; Kubernetes would kill the pod while streams drain" (int64 $set) $least) -}}
@@ -155,6 +155,11 @@ Takes a dict of "root", "key" and "seconds", the load balancer's limit for silen
 
 {{- define "bedrock-grpc.adminPort" -}}
 {{- include "bedrock-grpc.configPort" (dict "root" . "path" (list "admin" "listen") "default" "0.0.0.0:9090") -}}
+{{- end -}}
+
+{{/* "true" if the gRPC port serves TLS: with the chart's Secret, or with files that `config.tls` names. */}}
+{{- define "bedrock-grpc.servesTls" -}}
+{{- if or .Values.tls.enabled (.Values.config | default dict).tls -}}true{{- end -}}
 {{- end -}}
 
 {{/* The whole configuration, with the paths of what the chart mounts. */}}

@@ -1,5 +1,5 @@
 {{- define "bedrock-grpc.appProtocol" -}}
-{{- .Values.service.appProtocol | default (.Values.tls.enabled | ternary "https" "kubernetes.io/h2c") -}}
+{{- .Values.service.appProtocol | default (include "bedrock-grpc.servesTls" . | empty | ternary "kubernetes.io/h2c" "https") -}}
 {{- end -}}
 
 {{/* A Service for the gRPC port. Takes a dict of "root", "suffix" and "service", which has the keys of the value `service`. */}}
