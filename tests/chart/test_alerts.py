@@ -37,6 +37,7 @@ GAUGES = {
     "BedrockGrpcFull": ("bedrock_grpc_open_calls", {}, 100, 950),
     "BedrockGrpcConfigReload": ("bedrock_grpc_config_last_reload_successful", {}, 1, 0),
     "BedrockGrpcCertificateExpires": ("bedrock_grpc_tls_certificate_expiry_timestamp_seconds", {}, 5_000_000, 100_000),
+    "BedrockGrpcModelEndOfLife": ("bedrock_grpc_model_end_of_life_timestamp_seconds", {"model_id": "m", "source_region": "us-east-1"}, 50_000_000, 100_000),
     "BedrockGrpcLimitsStoreDown": ("bedrock_grpc_limit_store_available", {}, 1, 0),
     "BedrockGrpcLimitsStoreEviction": ("bedrock_grpc_limit_store_evicts", {}, 0, 1),
     "BedrockGrpcBudget": ("bedrock_grpc_budget_used_ratio", {"scope": "caller", "name": "a", "limit": "usd_per_month"}, 0.5, 0.9),

@@ -79,8 +79,6 @@ async fn each_body_of_tomorrow_arrives_as_it_was_written() {
             json!({"tools": [{"toolSpec": {"name": "a", "inputSchema": {"newSchema": 1}}}]}),
         ),
         beside("guardrailConfig", json!({"newSetting": true})),
-        beside("guardrailConfig", json!({"streamProcessingMode": "later"})),
-        beside("serviceTier", json!({"type": "turbo"})),
         beside(
             "promptVariables",
             json!({"a": {"newVariable": 1}, "b~/c": {"newVariable": 2}}),
@@ -96,6 +94,25 @@ async fn each_body_of_tomorrow_arrives_as_it_was_written() {
     ] {
         let input = from_converse(body.to_string().as_bytes()).unwrap();
         assert!(!input.raw_members.is_empty(), "{body}");
+        assert_eq!(sent(&gateway, input).await, body);
+    }
+}
+
+#[tokio::test]
+async fn each_value_of_tomorrow_has_a_field_and_arrives() {
+    let gateway = Gateway::start().await;
+    for body in [
+        beside("guardrailConfig", json!({"streamProcessingMode": "later"})),
+        beside("serviceTier", json!({"type": "turbo"})),
+        beside("performanceConfig", json!({"latency": "low"})),
+        beside("outputConfig", json!({"effort": "none"})),
+        beside(
+            "system",
+            json!([{"text": "Hi"}, {"cachePoint": {"type": "default", "ttl": "2h"}}]),
+        ),
+    ] {
+        let input = from_converse(body.to_string().as_bytes()).unwrap();
+        assert_eq!(input.raw_members, [], "{body}");
         assert_eq!(sent(&gateway, input).await, body);
     }
 }

@@ -116,6 +116,13 @@ alerts:
     severity: warning
     summary: {{ printf "{{ $labels.pod }} refuses the last change of its configuration" | quote }}
     description: The previous configuration stays in use, but a pod that starts anew fails. The pod's log has a line for each problem.
+  - alert: BedrockGrpcModelEndOfLife
+    # AWS announces the end at least six months before. Half of that is left for the move.
+    expr: min by (model_id, source_region) (bedrock_grpc_model_end_of_life_timestamp_seconds{ {{- $pods -}} }) - time() < 90 * 86400
+    for: 15m
+    severity: warning
+    summary: {{ printf "{{ $labels.model_id }} in {{ $labels.source_region }} reaches its end of life in {{ $value | humanizeDuration }}" | quote }}
+    description: Bedrock then refuses all calls of the model. Move the targets with this model ID to another model.
 {{- end -}}
 
 {{/* Alerts on pods and their scraping. */}}
@@ -211,11 +218,4 @@ alerts:
   summary: {{ printf "{{ $labels.scope }} {{ $labels.name }} has used {{ $value | humanizePercentage }} of {{ $labels.limit }}" | quote }}
   description: When the limit is used up, calls end with CALLER_BUDGET_EXHAUSTED until the day or the month is over (UTC).
 {{- end }}
-- alert: BedrockGrpcModelEndOfLife
-  # AWS announces the end at least six months before. Half of that is left for the move.
-  expr: min by (model_id, source_region) (bedrock_grpc_model_end_of_life_timestamp_seconds{ {{- $pods -}} }) - time() < 90 * 86400
-  for: 1h
-  severity: warning
-  summary: {{ printf "{{ $labels.model_id }} in {{ $labels.source_region }} reaches its end of life in {{ $value | humanizeDuration }}" | quote }}
-  description: Bedrock then refuses all calls of the model. Move the targets with this model ID to another model.
 {{- end -}}
