@@ -26,6 +26,9 @@ pub struct Call {
     /// The decoded model ID. For a call of the control plane, the identifier of the profile or
     /// model.
     pub model_id: String,
+    /// The `projectIdentifier` of a call that runs a model or of a call of the control plane. `None`
+    /// if the call names no project.
+    pub project: Option<String>,
     /// When the call arrived.
     pub time: SystemTime,
     /// The AWS account that is called: the account of the role whose session signed the call, or
@@ -200,6 +203,14 @@ impl Record {
     pub(super) fn refused(&self, code: &str) {
         let code = Some(code.to_owned());
         self.log.update(self.id, |call| call.error_code = code);
+    }
+
+    /// Records the project that the call names.
+    pub(super) fn names(&self, project: Option<&str>) {
+        if let Some(project) = project {
+            let project = Some(project.to_owned());
+            self.log.update(self.id, |call| call.project = project);
+        }
     }
 
     /// Records the Region that serves the call.

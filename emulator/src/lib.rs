@@ -21,6 +21,7 @@
 //! | `target` | resolves a model ID in a source Region |
 //! | [`quotas`] | limits requests, tokens and concurrent calls, and throttles calls |
 //! | `regions` | the conditions of source Regions, such as outages |
+//! | `projects` | the projects of the accounts, and what each can see |
 //! | `control` | inference profiles, tags, foundation models, Provisioned Throughput |
 //! | `account` | the resources that change at run time: application profiles and tags |
 //! | `lifecycle` | the ends of life of models |
@@ -63,6 +64,7 @@ pub mod options;
 pub mod pace;
 mod plan;
 mod playback;
+mod projects;
 mod prompt_cache;
 pub mod quotas;
 mod regions;
@@ -86,6 +88,7 @@ pub use self::{
     fault::{Fault, Position},
     options::{Clock, Options},
     pace::{Cut, Pace},
+    projects::Project,
     quotas::{Quota, QuotaOverride, Quotas, Rate},
     regions::Condition,
     replay::Replay,

@@ -11,6 +11,7 @@ use super::{
     auth::Credentials,
     fault::Fault,
     pace::{Cut, Pace},
+    projects::Project,
     quotas::Quotas,
     replay::Replay,
     sessions::Role,
@@ -42,6 +43,8 @@ pub struct Options {
     /// The roles that can be assumed with AWS STS. If empty, any role of any account can be
     /// assumed.
     pub roles: Vec<Role>,
+    /// The projects of all accounts, in addition to the default projects.
+    pub projects: Vec<Project>,
     /// The lifetime of role sessions, which replaces the requested lifetime. If `None`, it is the
     /// requested lifetime or, without one, an hour.
     pub session_lifetime: Option<Duration>,
@@ -76,6 +79,7 @@ impl Default for Options {
             fault: None,
             quotas: Quotas::default(),
             roles: Vec::new(),
+            projects: Vec::new(),
             session_lifetime: None,
             ends_of_life: Vec::new(),
             replay: None,

@@ -1,7 +1,7 @@
 //! Answers Converse, ConverseStream, InvokeModel and InvokeModelWithResponseStream: decides which
 //! fault applies, how the answer is created, and how it is sent.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{borrow::Cow, num::NonZeroUsize, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE};
@@ -33,6 +33,8 @@ const FAULT_HEADER: &str = "x-emulator-fault";
 /// The headers of InvokeModel's answers that contain token counts.
 const INPUT_TOKENS: &str = "x-amzn-bedrock-input-token-count";
 const OUTPUT_TOKENS: &str = "x-amzn-bedrock-output-token-count";
+/// The header of InvokeModel that names a project.
+const PROJECT_HEADER: &str = "x-amzn-bedrock-projectidentifier";
 /// The header that contains the media type of chunks.
 const CHUNK_CONTENT_TYPE: &str = "x-amzn-bedrock-content-type";
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
@@ -90,7 +92,7 @@ pub(super) async fn answer(
         let model_id = model_id.to_owned();
         return Ok(native(state, &model_id, asked, pace, fault, record));
     }
-    let (recorded, lease) = match recorded_or_made(state, model_id, &asked, streams) {
+    let (recorded, lease) = match recorded_or_made(state, model_id, &asked, streams, &record) {
         Ok(prepared) => prepared,
         Err(error) => return Ok(refuse(&error, record)),
     };
@@ -137,15 +139,6 @@ pub(super) async fn answer(
     })
 }
 
-/// Resolves a model ID. Refuses models whose life has ended.
-fn resolve(state: &State, model_id: &str, asked: &Asked) -> Result<Target, WireError> {
-    let target = target::resolve(model_id, &asked.region, &state.account)?;
-    if let Some(model) = target.model {
-        state.lives.check(model.id, (state.options.clock)())?;
-    }
-    Ok(target)
-}
-
 /// Answers InvokeModel: returns a body in the model's own format, with token counts in headers.
 fn invoke_model(
     state: &State,
@@ -156,7 +149,8 @@ fn invoke_model(
     mut record: Record,
 ) -> Answer {
     let made = || -> Result<_, WireError> {
-        let target = resolve(state, model_id, &asked)?;
+        let project = project_in_header(&asked);
+        let target = resolve(state, model_id, &asked, project.as_deref(), &record)?;
         let request: Value =
             serde_json::from_slice(&asked.body).map_err(|error| WireError::no_json(&error))?;
         let answer = native::answer(target.model, &asked.parts.headers, &request)?;
@@ -198,7 +192,8 @@ fn stream_model(
     mut record: Record,
 ) -> Answer {
     let made = || -> Result<_, WireError> {
-        let target = resolve(state, model_id, &asked)?;
+        let project = project_in_header(&asked);
+        let target = resolve(state, model_id, &asked, project.as_deref(), &record)?;
         let request: Value =
             serde_json::from_slice(&asked.body).map_err(|error| WireError::no_json(&error))?;
         let tokens = pace.tokens.map(NonZeroUsize::get);
@@ -252,6 +247,7 @@ fn recorded_or_made(
     model_id: &str,
     asked: &Asked,
     streams: bool,
+    record: &Record,
 ) -> Result<(Recorded, Option<Lease>), WireError> {
     let read = || -> Result<Value, WireError> {
         serde_json::from_slice(&asked.body).map_err(|error| WireError::no_json(&error))
@@ -259,12 +255,13 @@ fn recorded_or_made(
     if let Some(replay) = &state.options.replay {
         return Ok((replay.find(model_id, &read()?, streams)?, None));
     }
-    let target = resolve(state, model_id, asked)?;
+    let request = read()?;
+    let project = request["projectIdentifier"].as_str();
+    let target = resolve(state, model_id, asked, project, record)?;
     if target.model.is_some_and(|model| model.embeds) {
         let message = "This action doesn't support the model that you provided. Try again with a supported text or chat model.";
         return Err(ApiError::validation(message).into());
     }
-    let request = read()?;
     // The ARN of a resource in the account does not name the model, but the model's rules still
     // apply.
     let brain = target.opaque_model(model_id).unwrap_or(model_id);
@@ -284,6 +281,31 @@ fn recorded_or_made(
     let lease = take_place(state, &target, asked, &Need::of(&request, &script))?;
     prompts.commit();
     Ok((Recorded::Script(script), lease))
+}
+
+/// Resolves the model ID of a call that names this project. Refuses models whose life has ended.
+fn resolve(
+    state: &State,
+    model_id: &str,
+    asked: &Asked,
+    project: Option<&str>,
+    record: &Record,
+) -> Result<Target, WireError> {
+    record.names(project);
+    let region = &asked.region;
+    let account = asked.principal.account();
+    let visible = state.projects.of_call(project, region, account)?;
+    let target = target::resolve(model_id, region, &state.account, &visible)?;
+    if let Some(model) = target.model {
+        state.lives.check(model.id, (state.options.clock)())?;
+    }
+    Ok(target)
+}
+
+/// Returns the project in the headers of a call.
+fn project_in_header(asked: &Asked) -> Option<Cow<'_, str>> {
+    let value = asked.parts.headers.get(PROJECT_HEADER)?;
+    Some(String::from_utf8_lossy(value.as_bytes()))
 }
 
 /// The token counts that decide what a call reserves.

@@ -17,6 +17,7 @@ use super::{
     connection,
     fault::Fault,
     options::Options,
+    projects::Project,
     quotas::Quotas,
     regions::Condition,
     service::Service,
@@ -163,6 +164,11 @@ impl Emulator {
     /// by the owner of the account.
     pub fn revoke_role(&self, arn: &str) {
         self.state.sessions.revoke(arn);
+    }
+
+    /// Adds a project, or replaces the project with the same ARN.
+    pub fn set_project(&self, project: Project) {
+        self.state.projects.set(project);
     }
 
     /// Removes all sessions of roles. After this, their keys are unknown.

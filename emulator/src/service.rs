@@ -21,7 +21,7 @@ use super::{
     sessions::Principal,
     state::State,
     sts,
-    uri::Operation,
+    uri::{self, Operation},
 };
 
 /// The maximum size of a body, in bytes. Converse accepts 20 images of 3.75 MB, and base64 adds a
@@ -119,6 +119,7 @@ impl Service {
             request_id: request_id.to_owned(),
             operation: name,
             model_id: identifier,
+            project: None,
             account: account.to_owned(),
             assumed_role: session.as_ref().map(|session| session.arn.clone()),
             session_tags: session.map_or_else(Vec::new, |session| session.tags.clone()),
@@ -219,7 +220,12 @@ impl Service {
             Operation::ApplyGuardrail(identifier, version) => {
                 guardrail::answer(identifier, version, &asked)
             }
-            _ => control::answer(&asked, &self.state),
+            _ => {
+                let query = asked.parts.uri.query().unwrap_or_default();
+                let project = uri::query(query, "projectIdentifier");
+                record.names(project.as_deref());
+                control::answer(&asked, project.as_deref(), &self.state)
+            }
         };
         Ok(match answered {
             Ok(response) => complete(response, record),

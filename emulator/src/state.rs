@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
     account::Account, calls::CallLog, fault::Fault, lifecycle::LifeCycle, options::Options,
-    prompt_cache::PromptCache, quotas::Ledger, regions::Regions, sessions::Sessions,
+    projects::Projects, prompt_cache::PromptCache, quotas::Ledger, regions::Regions,
+    sessions::Sessions,
 };
 
 /// The state that all connections of an emulator share.
@@ -18,6 +19,7 @@ pub(super) struct State {
     pub(super) prompts: Arc<PromptCache>,
     pub(super) lives: LifeCycle,
     pub(super) sessions: Sessions,
+    pub(super) projects: Projects,
     pub(super) log: Arc<CallLog>,
 }
 
@@ -31,6 +33,7 @@ impl State {
             prompts: Arc::default(),
             lives: LifeCycle::new(&options.ends_of_life),
             sessions: Sessions::new(options.roles.clone()),
+            projects: Projects::new(options.projects.clone()),
             log: CallLog::new(options.keep_calls),
             options,
         }

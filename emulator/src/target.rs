@@ -5,8 +5,19 @@ use super::{
     answer,
     catalogue::{Arn, Geography, Model, Profile, ProfileType, Provisioned},
     error::WireError,
+    projects::Visibility,
     script::ApiError,
 };
+
+/// The kinds of resources that can resolve to a foundation model or to a system-defined profile, so
+/// that calls of any project may name them.
+const IN_PROJECTS: [&str; 5] = [
+    "foundation-model",
+    "inference-profile",
+    "prompt",
+    "prompt-router",
+    "default-prompt-router",
+];
 
 /// The meaning of a `modelId`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,17 +81,25 @@ impl Target {
 /// Resolves `model_id` in this Region.
 ///
 /// # Errors
-/// Returns Bedrock's validation error if the identifier is unknown in the Region, or if the model
-/// requires an inference profile.
+/// Returns Bedrock's validation error if the identifier is unknown in the Region or hidden from the
+/// call's project, if the model requires an inference profile, or if the call has a project with
+/// which only models and system-defined profiles can be called.
 pub(super) fn resolve(
     model_id: &str,
     region: &str,
     account: &Account,
+    visible: &Visibility,
 ) -> Result<Target, WireError> {
     let Some(arn) = Arn::parse(model_id) else {
-        return by_id(model_id, region, account);
+        return by_id(model_id, region, account, visible);
     };
     if arn.region != region {
+        return Err(invalid());
+    }
+    if visible.has_project() && !IN_PROJECTS.contains(&arn.kind) {
+        return Err(not_in_projects());
+    }
+    if !visible.shows(arn.id) {
         return Err(invalid());
     }
     match arn.kind {
@@ -118,7 +137,15 @@ pub(super) fn resolve(
     }
 }
 
-fn by_id(id: &str, region: &str, account: &Account) -> Result<Target, WireError> {
+fn by_id(
+    id: &str,
+    region: &str,
+    account: &Account,
+    visible: &Visibility,
+) -> Result<Target, WireError> {
+    if !visible.shows(id) {
+        return Err(invalid());
+    }
     match account.find(id, region) {
         Some(profile) if profile.kind == ProfileType::SystemDefined => {
             Ok(Target::profile(&profile, region))
@@ -142,6 +169,11 @@ fn on_demand(id: &str, region: &str) -> Result<Target, WireError> {
         "Invocation of model ID {id} with on-demand throughput isn\u{2019}t supported. Retry your request with the ID or ARN of an inference profile that contains this model."
     );
     Err(ApiError::validation(message).into())
+}
+
+fn not_in_projects() -> WireError {
+    let message = "The inference target must resolve to a foundation model or a system-defined inference profile when a project other than the default project is specified.";
+    ApiError::validation(message).into()
 }
 
 fn invalid() -> WireError {

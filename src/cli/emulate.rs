@@ -4,7 +4,9 @@ use std::{
     fmt::Write as _, fs, io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration,
 };
 
-use bedrock_emulator::{AccessKey, Credentials, Cut, Emulator, Fault, Options, Pace, Replay};
+use bedrock_emulator::{
+    AccessKey, Credentials, Cut, Emulator, Fault, Options, Pace, Project, Replay,
+};
 
 use super::{emulated_quotas::EmulatedQuotas, socket_address};
 
@@ -55,6 +57,9 @@ pub struct Args {
     /// Also accept this bearer token (a Bedrock API key)
     #[arg(long, value_name = "TOKEN")]
     pub bearer_token: Vec<String>,
+    /// ARN of a project that exists, in addition to the default projects
+    #[arg(long, value_name = "ARN")]
+    pub project: Vec<Project>,
     /// Accept all calls: check neither signatures nor tokens
     #[arg(long)]
     pub unchecked: bool,
@@ -95,6 +100,7 @@ impl Args {
             credentials,
             fault: self.fault,
             quotas: self.rates.quotas(),
+            projects: self.project.clone(),
             replay: self.replay.as_ref().map(Replay::load).transpose()?,
             max_concurrent_streams: self.max_concurrent_streams,
             cut: self.cut,
@@ -278,6 +284,8 @@ mod tests {
             "awkward",
             "--access-key",
             "ME:SECRET",
+            "--project",
+            "arn:aws:bedrock:us-east-1:123456789012:project/search",
             "--unchecked",
             "--requests-per-minute",
             "60",
@@ -299,6 +307,7 @@ mod tests {
         );
         assert_eq!(options.cut, Cut::Awkward);
         assert_eq!(options.credentials.access_keys.len(), 2);
+        assert_eq!(options.projects.len(), 1);
         assert!(!options.credentials.checked);
         let rate = options.quotas.of("any-model", "us-east-1").cross_region;
         assert_eq!(
@@ -309,13 +318,14 @@ mod tests {
 
     #[test]
     fn bad_arguments_say_what_would_do() {
-        let cases: [(&[&str], &str); 6] = [
+        let cases: [(&[&str], &str); 7] = [
             (&["--time-to-first-token", "soon"], "300ms"),
             (&["--time-to-first-token=-1s"], "300ms"),
             (&["--tokens-per-second=-1"], "at least 0"),
             (&["--cut", "0"], "awkward"),
             (&["--fault", "boom"], "throttling"),
             (&["--access-key", "ME"], "ID:SECRET"),
+            (&["--project", "search"], "arn:aws:bedrock:REGION"),
         ];
         for (arguments, hint) in cases {
             let error = parse(arguments).unwrap_err();

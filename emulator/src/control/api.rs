@@ -1,5 +1,5 @@
 //! Defines the inputs of control-plane calls that have a body, as in the service model (botocore
-//! 1.44.5).
+//! 1.44.8).
 
 use super::super::{
     catalogue::Arn,

@@ -21,16 +21,24 @@ use super::{
     uri::Operation,
 };
 
-/// Answers a control-plane call.
+/// Answers a control-plane call that names this project.
 ///
 /// Returns Bedrock's error for invalid parameters, unknown identifiers, or an operation that does
 /// not exist.
-pub(super) fn answer(asked: &Asked, state: &State) -> Result<Response<Full<Bytes>>, WireError> {
+pub(super) fn answer(
+    asked: &Asked,
+    project: Option<&str>,
+    state: &State,
+) -> Result<Response<Full<Bytes>>, WireError> {
     let query = asked.parts.uri.query().unwrap_or_default();
     let (region, account) = (&asked.region, &state.account);
+    let visible = || {
+        let owner = asked.principal.account();
+        state.projects.of_call(project, region, owner)
+    };
     let body = match &asked.operation {
-        Operation::ListInferenceProfiles => profiles::list(query, region, account)?,
-        Operation::GetInferenceProfile(id) => profiles::get(id, region, account)?,
+        Operation::ListInferenceProfiles => profiles::list(query, region, account, &visible()?)?,
+        Operation::GetInferenceProfile(id) => profiles::get(id, region, account, &visible()?)?,
         Operation::CreateInferenceProfile => {
             let now = (state.options.clock)();
             return Ok(json(
@@ -42,8 +50,8 @@ pub(super) fn answer(asked: &Asked, state: &State) -> Result<Response<Full<Bytes
         Operation::TagResource => tags::tag(&read(asked)?, region, account)?,
         Operation::UntagResource => tags::untag(&read(asked)?, region, account)?,
         Operation::ListTagsForResource => tags::list(&read(asked)?, region, account)?,
-        Operation::ListFoundationModels => models::list(query, region, &state.lives)?,
-        Operation::GetFoundationModel(id) => models::get(id, region, &state.lives)?,
+        Operation::ListFoundationModels => models::list(query, region, &state.lives, &visible()?)?,
+        Operation::GetFoundationModel(id) => models::get(id, region, &state.lives, &visible()?)?,
         Operation::ListProvisionedModelThroughputs => provisioned::list(query, region)?,
         Operation::GetProvisionedModelThroughput(id) => provisioned::get(id, region)?,
         _ => {

@@ -7,13 +7,19 @@ use super::{
         catalogue::{Arn, MODELS, Model, Provisioned},
         error::WireError,
         lifecycle::LifeCycle,
+        projects::Visibility,
         timestamp::iso8601,
         uri,
     },
     refusal::{not_found, one_of},
 };
 
-pub(super) fn list(query: &str, region: &str, lives: &LifeCycle) -> Result<Value, WireError> {
+pub(super) fn list(
+    query: &str,
+    region: &str,
+    lives: &LifeCycle,
+    visible: &Visibility,
+) -> Result<Value, WireError> {
     let filter = |name, known| one_of(uri::query(query, name), name, known);
     let provider = uri::query(query, "byProvider");
     let output = filter("byOutputModality", &["TEXT", "IMAGE", "EMBEDDING"])?;
@@ -24,6 +30,7 @@ pub(super) fn list(query: &str, region: &str, lives: &LifeCycle) -> Result<Value
     )?;
     let wanted = MODELS.iter().filter(|model| {
         model.is_in(region)
+            && visible.shows(model.id)
             && provider
                 .as_ref()
                 .is_none_or(|name| model.provider.eq_ignore_ascii_case(name))
@@ -39,10 +46,15 @@ pub(super) fn list(query: &str, region: &str, lives: &LifeCycle) -> Result<Value
     Ok(json!({"modelSummaries": summaries}))
 }
 
-pub(super) fn get(identifier: &str, region: &str, lives: &LifeCycle) -> Result<Value, WireError> {
+pub(super) fn get(
+    identifier: &str,
+    region: &str,
+    lives: &LifeCycle,
+    visible: &Visibility,
+) -> Result<Value, WireError> {
     let id = Arn::parse(identifier).map_or(identifier, |arn| arn.id);
     let model = Model::find(id)
-        .filter(|model| model.is_in(region))
+        .filter(|model| model.is_in(region) && visible.shows(model.id))
         .ok_or_else(|| {
             not_found("Could not resolve the foundation model from the provided model identifier.")
         })?;

@@ -9,6 +9,7 @@ use super::{
         account::{Account, TokenUsed},
         catalogue::{self, Arn, Model, Profile, ProfileType},
         error::WireError,
+        projects::Visibility,
         script::ApiError,
         shape, timestamp, uri,
     },
@@ -18,12 +19,26 @@ use super::{
     tags,
 };
 
-pub(super) fn list(query: &str, region: &str, account: &Account) -> Result<Value, WireError> {
+/// Lists profiles. With a project, lists only system-defined profiles.
+pub(super) fn list(
+    query: &str,
+    region: &str,
+    account: &Account,
+    visible: &Visibility,
+) -> Result<Value, WireError> {
     let known = [ProfileType::SystemDefined, ProfileType::Application].map(ProfileType::as_str);
     let kind = one_of(uri::query(query, "type"), "typeEquals", &known)?;
+    let application = ProfileType::Application;
+    if visible.has_project() && kind.as_deref() == Some(application.as_str()) {
+        return Err(not_in_projects());
+    }
     let wanted = account.list(region).into_iter().filter(|profile| {
-        kind.as_deref()
-            .is_none_or(|kind| profile.kind.as_str() == kind)
+        let is_visible =
+            visible.shows(&profile.id) && (profile.kind != application || !visible.has_project());
+        is_visible
+            && kind
+                .as_deref()
+                .is_none_or(|kind| profile.kind.as_str() == kind)
     });
     let (page, next) = page(query, wanted, |profile| &profile.id)?;
     let summaries: Vec<_> = page.iter().map(shown).collect();
@@ -34,8 +49,27 @@ pub(super) fn list(query: &str, region: &str, account: &Account) -> Result<Value
     Ok(body)
 }
 
-pub(super) fn get(identifier: &str, region: &str, account: &Account) -> Result<Value, WireError> {
-    find(identifier, region, account).map(|profile| shown(&profile))
+pub(super) fn get(
+    identifier: &str,
+    region: &str,
+    account: &Account,
+    visible: &Visibility,
+) -> Result<Value, WireError> {
+    let profile = find(identifier, region, account)?;
+    if profile.kind == ProfileType::Application && visible.has_project() {
+        return Err(not_in_projects());
+    }
+    if visible.shows(&profile.id) {
+        Ok(shown(&profile))
+    } else {
+        Err(no_profile(identifier))
+    }
+}
+
+fn not_in_projects() -> WireError {
+    let message =
+        "Application inference profiles don't support projects other than the default project.";
+    ApiError::validation(message).into()
 }
 
 /// Creates an application profile. It is a copy of a system-defined profile, or of a foundation

@@ -29,6 +29,7 @@ fn entry(call: &Call) -> Value {
         "requestId": call.request_id,
         "operation": call.operation,
         "modelId": call.model_id,
+        "project": call.project,
         "account": call.account,
         "assumedRole": call.assumed_role,
         "sessionTags": call.session_tags,

@@ -38,7 +38,10 @@ fn record(call: &Call) -> Value {
     let parameters = if call.operation == "ApplyGuardrail" {
         Some(json!({"guardrailIdentifier": call.model_id}))
     } else {
-        runs.then(|| json!({"modelId": call.model_id}))
+        runs.then(|| match &call.project {
+            Some(project) => json!({"modelId": call.model_id, "projectIdentifier": project}),
+            None => json!({"modelId": call.model_id}),
+        })
     };
     let is_sts = matches!(call.operation, "AssumeRole" | "GetCallerIdentity");
     let mut record = json!({

@@ -4,6 +4,7 @@
 mod calls;
 mod events;
 mod models;
+mod projects;
 mod quotas;
 mod regions;
 mod reply;
@@ -31,6 +32,7 @@ pub(super) fn answer(
         ("events", "") => events::answer(method, &state.log),
         ("quotas", "") => quotas::answer(method, body, &state.ledger),
         ("models", id) => models::answer(method, id, body, &state.lives),
+        ("projects", arn) => projects::answer(method, arn, body, &state.projects),
         ("roles", arn) => roles::answer(method, arn, body, &state.sessions),
         ("regions", name) => regions::answer(method, name, body, &state.regions),
         _ => Err(Problem::NoSuchPath),
@@ -40,7 +42,7 @@ pub(super) fn answer(
         Err(problem) => {
             let (status, message) = match problem {
                 Problem::NoSuchPath => {
-                    let message = "Unknown path. Use /_emulator/calls, /events, /models, /quotas, /regions or /roles.";
+                    let message = "Unknown path. Use /_emulator/calls, /events, /models, /projects, /quotas, /regions or /roles.";
                     (404, message.to_owned())
                 }
                 Problem::Method(can) => (405, can.to_owned()),

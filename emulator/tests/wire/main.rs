@@ -11,6 +11,7 @@ mod faults;
 mod frames;
 mod guardrail;
 mod invoke_model;
+mod projects;
 mod quotas;
 mod regions;
 mod replay;

@@ -344,6 +344,44 @@ def test_invoke_model_with_response_stream(runtime):
         list(stream("amazon.titan-embed-text-v2:0"))
 
 
+def test_projects(runtime, control):
+    project = "arn:aws:bedrock:us-east-1:123456789012:project/boto3"
+    trusted = "us.anthropic.claude-sonnet-5"
+    own("PUT", f"projects/{project}", {"trustedAccess": [trusted]})
+    try:
+        for identifier in ["boto3", project]:
+            answer = runtime.converse(modelId=trusted, messages=HELLO, projectIdentifier=identifier)
+            assert answer["stopReason"] == "end_turn"
+            call = own("GET", "calls")["calls"][-1]
+            assert (call["operation"], call["project"]) == ("Converse", identifier)
+        events = runtime.converse_stream(modelId=MODEL, messages=HELLO, projectIdentifier="boto3")["stream"]
+        assert text_of(list(events))
+        body = json.dumps({"inputText": "hi"})
+        runtime.invoke_model(modelId="amazon.titan-embed-text-v2:0", body=body, projectIdentifier="boto3")
+        call = own("GET", "calls")["calls"][-1]
+        assert (call["operation"], call["project"]) == ("InvokeModel", "boto3")
+
+        listed = lambda **of: {
+            profile["inferenceProfileId"]
+            for profile in control.list_inference_profiles(maxResults=1000, **of)["inferenceProfileSummaries"]
+        }
+        assert trusted in listed(projectIdentifier="boto3")
+        assert trusted not in listed()
+        found = control.get_inference_profile(inferenceProfileIdentifier=trusted, projectIdentifier=project)
+        assert found["inferenceProfileId"] == trusted
+        with pytest.raises(ClientError) as raised:
+            control.get_inference_profile(inferenceProfileIdentifier=trusted)
+        assert raised.value.response["Error"]["Code"] == "ResourceNotFoundException"
+
+        application = control.list_inference_profiles(typeEquals="APPLICATION")["inferenceProfileSummaries"][0]
+        for model, identifier in [(MODEL, "unknown"), (application["inferenceProfileArn"], "boto3")]:
+            with pytest.raises(ClientError) as raised:
+                runtime.converse(modelId=model, messages=HELLO, projectIdentifier=identifier)
+            assert raised.value.response["Error"]["Code"] == "ValidationException"
+    finally:
+        own("DELETE", f"projects/{project}")
+
+
 def test_quotas_and_conditions_of_regions():
     runtime = client("bedrock-runtime", "ap-northeast-1")
     ask = lambda: runtime.converse(modelId="amazon.nova-micro-v1:0", messages=HELLO)

@@ -1,11 +1,14 @@
 //! Defines the input of Converse, ConverseStream and ApplyGuardrail, as in the service model
-//! (botocore 1.44.5).
+//! (botocore 1.44.8).
 
 use super::{
-    super::super::shape::{
-        ANY, Member, Shape,
-        Shape::{Blob, Boolean, Document, Float, Integer, List, Map, Structure, Union},
-        Size, Text, any_text, may, must, one_of, text,
+    super::super::{
+        projects::IDENTIFIER,
+        shape::{
+            ANY, Member, Shape,
+            Shape::{Blob, Boolean, Document, Float, Integer, List, Map, Structure, Union},
+            Size, Text, any_text, may, must, one_of, text,
+        },
     },
     text as patterns,
 };
@@ -33,6 +36,7 @@ pub(super) static CONVERSE: Shape = Structure(&[
     may("performanceConfig", &Structure(&[may("latency", &LATENCY)])),
     may("serviceTier", &Structure(&[must("type", &TIER)])),
     may("outputConfig", &OUTPUT),
+    may("projectIdentifier", &PROJECT),
 ]);
 
 /// The `guardrailIdentifier` and `guardrailVersion` in the path of ApplyGuardrail.
@@ -340,6 +344,7 @@ static METADATA_VALUE: Shape = Shape::String(
     Text::length(0, 256).matching(r"[a-zA-Z0-9\s:_@$#=/+,-.]{0,256}", patterns::metadata),
 );
 static LATENCY: Shape = one_of(&["standard", "optimized"]);
+static PROJECT: Shape = Shape::String(IDENTIFIER);
 static TIER: Shape = one_of(&["default", "flex", "priority", "reserved"]);
 static OUTPUT: Shape = Structure(&[
     may(
