@@ -266,6 +266,30 @@ fn examples(schema: &Map<String, Value>) -> (Vec<Value>, Vec<Value>) {
             ],
             &["31.1.2027", "tomorrow", "2027-02-30", "2027-01-31T12:00:00"],
         ),
+        "/$defs/project" | "/$defs/project_identifier" => (
+            &[
+                "a",
+                "default",
+                "7",
+                "arn:aws:bedrock:us-east-1:123456789012:project/a_B-9",
+            ],
+            &[
+                "",
+                "a.b",
+                "a b",
+                "arn:aws:bedrock:us-east-1:1:project/a",
+                "arn:aws:bedrock:us-east-1:123456789012:prompt/a",
+            ],
+        ),
+        "/$defs/project_pattern" => (
+            &[
+                "*",
+                "a",
+                "team-*",
+                "arn:aws:bedrock:*:123456789012:project/*",
+            ],
+            &["", "a b", "a.b", "arn:aws:bedrock:*"],
+        ),
         "/$defs/place" => (&["us-east-1", "eu", "global"], &["EU", "us-east-1a", "e u"]),
         _ => (&[], &[]),
     };

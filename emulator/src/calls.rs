@@ -26,8 +26,8 @@ pub struct Call {
     /// The decoded model ID. For a call of the control plane, the identifier of the profile or
     /// model.
     pub model_id: String,
-    /// The `projectIdentifier` of a call that runs a model or of a call of the control plane. `None`
-    /// if the call names no project.
+    /// The `projectIdentifier` of a call that runs a model, or of a call of the control plane.
+    /// `None` if the call names no project.
     pub project: Option<String>,
     /// When the call arrived.
     pub time: SystemTime,

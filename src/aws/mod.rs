@@ -5,6 +5,7 @@ mod geography;
 pub mod model_id;
 mod native_format;
 pub mod pattern;
+pub mod project;
 mod redact;
 pub mod role;
 mod sampling;

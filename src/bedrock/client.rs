@@ -32,6 +32,8 @@ pub struct Bedrock {
     sdk: Sdk,
     trace: Option<TraceContext>,
     account: Option<Account>,
+    /// The project of calls that run a model. `None` for the default project.
+    project: Option<Arc<str>>,
     /// The memory budget of large frames. `None`: there is no limit.
     memory: Option<Arc<dyn FrameMemory>>,
 }
@@ -83,6 +85,7 @@ impl Bedrock {
             sdk: sdk.clone(),
             trace: None,
             account: None,
+            project: None,
             memory: None,
         }
     }
@@ -95,6 +98,7 @@ impl Bedrock {
             sdk: sdk.clone(),
             trace: None,
             account: None,
+            project: None,
             memory: None,
         }
     }
@@ -109,6 +113,14 @@ impl Bedrock {
             name: Arc::clone(name),
             session,
         });
+        self
+    }
+
+    /// Returns the same client for calls of a project, which is added to the request. `None` adds
+    /// nothing.
+    #[must_use]
+    pub fn in_project(mut self, identifier: Option<Arc<str>>) -> Self {
+        self.project = identifier;
         self
     }
 
@@ -141,6 +153,7 @@ impl Bedrock {
             sdk: self.sdk.clone(),
             trace: Some(span),
             account: self.account.clone(),
+            project: self.project.clone(),
             memory: self.memory.clone(),
         }
     }
@@ -179,6 +192,11 @@ impl Bedrock {
     /// Returns the trace context that calls send to Bedrock, if they are within a span.
     pub(super) fn trace(&self) -> Option<TraceContext> {
         self.trace.clone()
+    }
+
+    /// Returns the project that calls must add to the request.
+    pub(super) fn project(&self) -> Option<&Arc<str>> {
+        self.project.as_ref()
     }
 
     /// Returns the HTTP client. All clients of the worker share its connections.

@@ -16,7 +16,10 @@ use super::{
     request_template::RequestTemplate,
     signature,
 };
-use crate::{error::Failure, telemetry::trace::TraceContext};
+use crate::{
+    error::{Failure, Reason},
+    telemetry::trace::TraceContext,
+};
 
 /// The content type of Bedrock's event streams.
 const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
@@ -35,7 +38,7 @@ pub struct StreamResponse {
 
 impl Bedrock {
     /// Calls ConverseStream in a source Region. `model_id` is Bedrock's `modelId`. `body` is JSON
-    /// that is sent unchanged.
+    /// that is sent unchanged, except that the client's project is added.
     ///
     /// Returns when the response headers have arrived. Only opening a connection has a timeout.
     /// Dropping the future cancels the call.
@@ -49,7 +52,15 @@ impl Bedrock {
         model_id: &str,
         body: impl Into<RequestBody>,
     ) -> Result<StreamResponse, Failure> {
-        let body = body.into();
+        let body = match self.project() {
+            Some(identifier) => body.into().in_project(identifier).ok_or_else(|| {
+                Failure::new(
+                    Reason::Internal,
+                    "the project cannot be added to the request's body",
+                )
+            })?,
+            None => body.into(),
+        };
         self.signed(|| self.converse_stream_once(source_region, model_id, body.clone()))
             .await
     }

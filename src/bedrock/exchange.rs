@@ -30,6 +30,9 @@ use http::Uri;
 use super::{RequestBody, clock_skew::ClockSkew, request_template::SentRequest};
 use crate::telemetry::trace::TraceContext;
 
+/// The header of InvokeModel that names a project.
+const PROJECT_HEADER: &str = "x-amzn-bedrock-projectidentifier";
+
 tokio::task_local! {
     /// The exchange of the current task. The hooks belong to the client and find the exchange here:
     /// with hooks of a call, the SDK would build a configuration for each call.
@@ -50,6 +53,8 @@ pub(super) struct Exchange {
     sent: Cell<Option<SentRequest>>,
     sent_at: Cell<Option<SystemTime>>,
     trace: Option<TraceContext>,
+    /// The project, for calls that name it in a header.
+    project: Option<Arc<str>>,
 }
 
 impl Exchange {
@@ -83,6 +88,14 @@ impl Exchange {
         Self {
             keeps_request: true,
             ..Self::of(body, trace)
+        }
+    }
+
+    /// Adds the header that names a project, which the SDK does not know.
+    pub(super) fn in_project(self, identifier: Option<&Arc<str>>) -> Self {
+        Self {
+            project: identifier.cloned(),
+            ..self
         }
     }
 
@@ -160,8 +173,8 @@ fn endpoint(uri: &Uri) -> Option<Endpoint> {
     })
 }
 
-/// Inserts the body of the [`Exchange`] before signing and the trace context after it, and extracts
-/// the body of a successful response.
+/// Inserts the body and the project of the [`Exchange`] before signing and the trace context after
+/// it, and extracts the body of a successful response.
 #[derive(Debug)]
 pub(super) struct Hooks {
     /// The endpoint that the client calls. The first call sets it.
@@ -191,10 +204,9 @@ impl Intercept for Hooks {
         _: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let (body, sha256) = EXCHANGE
-            .try_with(|exchange| exchange.request.take())?
-            .ok_or("the body was already sent")?
-            .into_parts();
+        let (body, project) =
+            EXCHANGE.try_with(|exchange| (exchange.request.take(), exchange.project.clone()))?;
+        let (body, sha256) = body.ok_or("the body was already sent")?.into_parts();
         if let Some(sha256) = sha256 {
             let known = PayloadSigningOverride::Precomputed(sha256.to_string());
             config.interceptor_state().store_put(known);
@@ -206,6 +218,10 @@ impl Intercept for Hooks {
         request
             .headers_mut()
             .try_insert("content-type", "application/json")?;
+        if let Some(project) = project {
+            let headers = request.headers_mut();
+            headers.try_insert(PROJECT_HEADER, project.to_string())?;
+        }
         *request.body_mut() = SdkBody::from(body);
         Ok(())
     }

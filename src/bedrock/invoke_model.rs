@@ -203,7 +203,7 @@ impl Bedrock {
     ) -> Result<ModelAnswer, Failure> {
         let call = self.client(source_region)?.invoke_model();
         let call = with_options!(call.model_id(model_id), options);
-        let exchange = Exchange::with_headers(body, self.trace());
+        let exchange = Exchange::with_headers(body, self.trace()).in_project(self.project());
         let (output, extracted) = exchange.run(Box::pin(call.send())).await;
         let Some(response) = extracted.response else {
             let failed = output.err().map(failure::of_call);
@@ -258,7 +258,7 @@ impl Bedrock {
             .client(source_region)?
             .invoke_model_with_response_stream();
         let call = with_options!(call.model_id(model_id), options);
-        let exchange = Exchange::of(body, self.trace());
+        let exchange = Exchange::of(body, self.trace()).in_project(self.project());
         let (output, extracted) = exchange.run(Box::pin(call.send())).await;
         let output = output.map_err(failure::of_call)?;
         let head = head!(output, output.content_type().to_owned());

@@ -20,6 +20,7 @@ mod log;
 mod masked;
 mod memory;
 mod problem;
+pub mod project;
 mod proxy;
 mod read_file;
 mod reference;
@@ -197,8 +198,9 @@ impl Config {
         let prices = access::read_prices(&mut root);
         let rules = access::quota::Rules::of(&store, &prices);
         let accounts = accounts::read(&mut root, &reading);
-        let targets = targets::read(&mut root, max_tokens, rules, &accounts, &reading);
+        let mut targets = targets::read(&mut root, max_tokens, rules, &accounts, &reading);
         let access = access::read(&mut root, store, prices, has_client_ca, &targets, &reading);
+        targets.projects_of_callers = access.projects();
         let config = Self {
             server,
             targets,

@@ -1,10 +1,11 @@
-//! `guardrail`, `limits.max_tokens`, `service_tiers` and `s3_locations`: the settings that the
-//! operator enforces on requests.
+//! `guardrail`, `limits.max_tokens`, `service_tiers`, `s3_locations`, `project` and `projects`: the
+//! settings that the operator enforces on requests.
 //!
 //! The same keys can be set for all calls, for a target, for groups and for callers.
 //! [`RequestPolicy::and`] combines two policies so that neither lifts a restriction of the other.
 
 use super::{
+    project::{self, Project, ProjectPatterns},
     s3::{S3Locations, S3Pattern},
     section::Section,
     targets::{Guardrail, guardrail},
@@ -26,6 +27,12 @@ pub struct RequestPolicy {
     /// The objects in Amazon S3 that requests may name. `s3_locations`, default: only those that
     /// another level allows.
     pub s3_locations: Option<S3Locations>,
+    /// The project of calls. Requests can name another project only if `projects` allows it.
+    /// `project`, default: the default project.
+    pub project: Option<Project>,
+    /// The projects that requests may name. `projects`, default: only those that another level
+    /// allows.
+    pub projects: Option<ProjectPatterns>,
 }
 
 /// A service tier of Bedrock.
@@ -65,7 +72,8 @@ impl RequestPolicy {
     /// policy, such as that of a target.
     ///
     /// The lower of two maximums applies. Of two lists, the items that are in both apply. Of two
-    /// guardrails, the inner one applies, unless only the outer one is enforced.
+    /// guardrails, the inner one applies, unless only the outer one is enforced. Of two projects,
+    /// the inner one applies.
     #[must_use]
     pub fn and(&self, inner: &Self) -> Self {
         let guardrail = match (&self.guardrail, &inner.guardrail) {
@@ -82,6 +90,8 @@ impl RequestPolicy {
             max_tokens,
             service_tiers: merge(&self.service_tiers, &inner.service_tiers, both),
             s3_locations: merge(&self.s3_locations, &inner.s3_locations, S3Locations::and),
+            project: inner.project.as_ref().or(self.project.as_ref()).cloned(),
+            projects: merge(&self.projects, &inner.projects, ProjectPatterns::and),
         }
     }
 
@@ -99,6 +109,7 @@ impl RequestPolicy {
         Self {
             service_tiers: merge(&self.service_tiers, &other.service_tiers, all),
             s3_locations: merge(&self.s3_locations, &other.s3_locations, S3Locations::or),
+            projects: merge(&self.projects, &other.projects, ProjectPatterns::or),
             ..other.and(self)
         }
     }
@@ -139,6 +150,8 @@ pub(super) fn read(section: &mut Section<'_>) -> RequestPolicy {
         s3_locations: section
             .list("s3_locations", S3Pattern::parse)
             .map(|patterns| patterns.into_iter().collect()),
+        project: project::read(section),
+        projects: project::read_patterns(section),
     }
 }
 

@@ -104,7 +104,7 @@ async fn model_of(bedrock: &Bedrock, route: &Arc<Route>) -> Result<String, Failu
     }
     let control = bedrock.control();
     let profile = control
-        .get_inference_profile(&route.account, &route.source_region, &route.model_id)
+        .get_inference_profile(&route.account, &route.source_region, &route.model_id, None)
         .await?;
     route.learn(Arc::new(profile));
     route

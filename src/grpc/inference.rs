@@ -367,6 +367,7 @@ impl Inference {
                 return Err(status);
             }
         };
+        report.in_projects(ready.projects.clone());
         Ok((report, ready))
     }
 
@@ -401,6 +402,7 @@ impl Inference {
             operation,
             bedrock: bedrock.within(Arc::new(memory)),
             candidates: ready.candidates,
+            projects: ready.projects,
             body: ready.body,
             times: Times {
                 deadline,

@@ -86,6 +86,7 @@ async fn answer(
 ) -> Result<Answered<(InvokeModelResponse, Share)>, Failure> {
     let attempt = |route: Arc<Route>| {
         let bedrock = call.client(&route, log);
+        let bedrock = bedrock.in_project(ready.projects.to_add(&route));
         let body = ready.body.clone();
         async move {
             let open = OpenCall::on(Arc::clone(&route));

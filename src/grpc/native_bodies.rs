@@ -46,6 +46,7 @@ pub(super) fn unary(request: StreamInvokeModelRequest) -> InvokeModelRequest {
         service_tier,
         request_metadata,
         heartbeat_interval: _,
+        project_identifier,
     } = request;
     InvokeModelRequest {
         target,
@@ -55,6 +56,7 @@ pub(super) fn unary(request: StreamInvokeModelRequest) -> InvokeModelRequest {
         performance_config,
         service_tier,
         request_metadata,
+        project_identifier,
     }
 }
 
@@ -65,6 +67,7 @@ pub(super) fn settings(request: &InvokeModelRequest) -> ConverseInput {
         performance_config: request.performance_config.clone(),
         service_tier: request.service_tier.clone(),
         request_metadata: request.request_metadata.clone(),
+        project_identifier: request.project_identifier.clone(),
         ..ConverseInput::default()
     }
 }

@@ -12,6 +12,7 @@
 //! | `route_selection` | selects the route of a call's next attempt |
 //! | [`attempts`] | makes the attempts of a call, until the first event arrives |
 //! | [`retry_budget`] | limits the retries of all calls together |
+//! | `projects` | the projects of Bedrock with which a call may be sent to its routes |
 //! | `open_call` | counts the open calls of a route |
 //! | `metrics` | reports the state of the routes as metrics |
 
@@ -22,6 +23,7 @@ pub mod identity_health;
 mod metrics;
 mod open_call;
 mod profiles;
+mod projects;
 mod registry;
 pub mod retry_budget;
 mod route;
@@ -29,21 +31,25 @@ mod route_selection;
 mod target;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
 
 pub use metrics::RouteMetrics;
 pub use open_call::OpenCall;
+pub use projects::RouteProjects;
 pub use route::{AccountRegion, Route, RouteKey};
 pub use target::{RouteCandidate, Target};
 
 use self::registry::Registry;
 use crate::{
-    aws::{Fence, model_id, pattern},
+    aws::{Fence, ModelIdKind, model_id, pattern},
     bedrock::{FoundationModel, InferenceProfile},
-    config::{Alias, RequestPolicy, RouteOptions, Targets, nearest},
+    config::{
+        Alias, RequestPolicy, RouteOptions, Targets, nearest,
+        project::{Project, ProjectRoute},
+    },
     error::{Failure, Reason},
 };
 
@@ -65,6 +71,10 @@ struct Inner {
     policy: RequestPolicy,
     /// The configured names of the accounts, by their AWS account IDs.
     account_names: BTreeMap<String, String>,
+    /// The AWS account IDs of the configured names.
+    account_ids: BTreeMap<String, String>,
+    /// The projects that the configuration names.
+    projects: Vec<Project>,
     default_region: Option<String>,
     routes: Mutex<Routes>,
     /// The state of routes, which all configurations of the process share.
@@ -123,12 +133,20 @@ impl Router {
                 (name.clone(), target.map(Arc::new))
             })
             .collect();
+        let of_aliases = targets.aliases.values().map(|alias| &alias.policy);
+        let policies = of_aliases.chain([&targets.policy]);
+        let projects = policies.filter_map(|policy| policy.project.clone());
+        let projects = projects
+            .chain(targets.projects_of_callers.clone())
+            .collect();
         Self(Arc::new(Inner {
             aliases,
+            projects,
             allowed_model_ids: targets.allowed_model_ids,
             only: targets.only,
             policy: targets.policy,
             account_names: targets.account_names,
+            account_ids: targets.account_ids,
             default_region: default_region.map(str::to_owned),
             routes: Mutex::new(routes),
             registry,
@@ -255,6 +273,31 @@ impl Router {
         self.0.registry.ends_of_life.of(route)
     }
 
+    /// Stores the system-defined profiles that a project can use. Routes get to know them, but
+    /// callers of other projects cannot use them, so they are neither listed nor suggested.
+    pub fn learn_of_project(&self, place: &AccountRegion, profiles: Vec<InferenceProfile>) {
+        self.0.registry.profiles.learn_of_project(place, profiles);
+        for route in self.routes() {
+            if route.account_region() == *place {
+                self.0.registry.profiles.teach(&route);
+            }
+        }
+    }
+
+    /// Returns the projects of the configuration that can be used in a place.
+    pub fn projects(&self, place: &AccountRegion) -> BTreeSet<String> {
+        let account_id = self.0.account_ids.get(place.account.as_ref());
+        let of_profiles = ProjectRoute {
+            kind: ModelIdKind::SystemInferenceProfile,
+            account: &place.account,
+            account_id: account_id.map(String::as_str),
+            region: &place.source_region,
+        };
+        let projects = self.0.projects.iter();
+        let identifiers = projects.filter_map(|project| project.of_route(&of_profiles).ok()?);
+        identifiers.map(str::to_owned).collect()
+    }
+
     /// Starts a lookup of the profiles of new routes.
     pub fn look_up_profiles(&self) {
         self.0.registry.unknown.notify_one();
@@ -306,6 +349,7 @@ impl Router {
             self.0.registry.unknown.notify_one();
         }
         let candidate = RouteCandidate {
+            account_id: account_id(&self.0.account_ids, &route),
             route,
             order: 1,
             weight: 1,
@@ -347,6 +391,14 @@ fn owner(account_names: &BTreeMap<String, String>, model_id: &str) -> Arc<str> {
     name.map_or_else(own_account, |name| name.as_str().into())
 }
 
+/// Returns the ID of the AWS account of a route. `None` if it is not known.
+fn account_id(account_ids: &BTreeMap<String, String>, route: &Route) -> Option<Arc<str>> {
+    let of_name = account_ids.get(route.account.as_ref()).map(String::as_str);
+    of_name
+        .or_else(|| model_id::account_of_arn(&route.model_id))
+        .map(Arc::from)
+}
+
 /// Returns the accounts of a route.
 fn accounts(options: &RouteOptions, targets: &Targets) -> Vec<Arc<str>> {
     if options.accounts.is_empty() {
@@ -381,8 +433,10 @@ fn of_alias(
                         model_id: options.model_id.clone(),
                         source_region: region.to_owned(),
                     };
+                    let route = routes.get(key, true);
                     candidates.push(RouteCandidate {
-                        route: routes.get(key, true),
+                        account_id: account_id(&targets.account_ids, &route),
+                        route,
                         order: before.unwrap_or_default() + options.order,
                         weight: options.weight,
                         invoke_model: alias.invoke_model,

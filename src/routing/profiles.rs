@@ -12,25 +12,25 @@ use crate::{
     bedrock::InferenceProfile,
 };
 
+type ByPlace = HashMap<AccountRegion, HashMap<String, Arc<InferenceProfile>>>;
+
 /// The known profiles, which all routes of a process share.
 #[derive(Debug, Default)]
 pub(super) struct Profiles {
-    by_place: RwLock<HashMap<AccountRegion, HashMap<String, Arc<InferenceProfile>>>>,
+    by_place: RwLock<ByPlace>,
+    /// The profiles that projects have listed, which others may not be able to use.
+    of_projects: RwLock<ByPlace>,
 }
 
 impl Profiles {
     /// Adds or updates the profiles of a source Region in an account.
     pub(super) fn learn(&self, place: &AccountRegion, profiles: Vec<InferenceProfile>) {
-        let mut by_place = self
-            .by_place
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let known = by_place.entry(place.clone()).or_default();
-        known.extend(
-            profiles
-                .into_iter()
-                .map(|profile| (profile.id.clone(), Arc::new(profile))),
-        );
+        add(&self.by_place, place, profiles);
+    }
+
+    /// Adds or updates the profiles that a project has listed.
+    pub(super) fn learn_of_project(&self, place: &AccountRegion, profiles: Vec<InferenceProfile>) {
+        add(&self.of_projects, place, profiles);
     }
 
     /// Returns the profiles of a source Region in an account.
@@ -45,13 +45,18 @@ impl Profiles {
     /// Sets the profile of a route. If its model ID is not a profile, suggests a profile that
     /// serves the model.
     pub(super) fn teach(&self, route: &Route) {
+        let place = route.account_region();
+        let id = model_id::profile_id(&route.model_id);
+        let of_projects = self.of_projects.read();
+        let of_projects = of_projects.unwrap_or_else(PoisonError::into_inner);
         let by_place = self.by_place.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = by_place.get(&route.account_region()) else {
+        let find = |profiles: &ByPlace| profiles.get(&place)?.get(id).cloned();
+        if let Some(profile) = find(&by_place).or_else(|| find(&of_projects)) {
+            route.learn(profile);
+        }
+        let Some(known) = by_place.get(&place) else {
             return;
         };
-        if let Some(profile) = known.get(model_id::profile_id(&route.model_id)) {
-            route.learn(Arc::clone(profile));
-        }
         if route.kind == ModelIdKind::OnDemand {
             let model = model_id::profile_id(&route.model_id);
             let mut holding: Vec<_> = known
@@ -63,4 +68,11 @@ impl Profiles {
             route.suggest(holding.first().map(|profile| profile.id.clone()));
         }
     }
+}
+
+fn add(known: &RwLock<ByPlace>, place: &AccountRegion, profiles: Vec<InferenceProfile>) {
+    let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
+    let known = known.entry(place.clone()).or_default();
+    let profiles = profiles.into_iter();
+    known.extend(profiles.map(|profile| (profile.id.clone(), Arc::new(profile))));
 }

@@ -37,6 +37,8 @@ pub struct Target {
 pub struct RouteCandidate {
     /// The route.
     pub route: Arc<Route>,
+    /// The ID of the AWS account that is called. `None` if it is not known.
+    pub account_id: Option<Arc<str>>,
     /// The order. Routes with a lower order are tried first. Routes with equal order share the
     /// calls.
     pub order: u32,

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     aws::ModelIdKind,
-    bedrock::ControlPlane,
+    bedrock::{ControlPlane, InferenceProfile},
     error::{Failure, Reason},
     grpc::Generations,
     routing::AccountRegion,
@@ -74,11 +74,11 @@ struct Discovery {
     generations: Generations,
     /// The Regions of accounts that were listed, and the profiles that were looked up, in this
     /// round.
-    asked: HashSet<(AccountRegion, String)>,
+    asked: HashSet<(AccountRegion, Option<String>, String)>,
     /// The source Regions whose foundation models were listed in this round.
     listed: HashSet<String>,
-    /// The failures that were logged. Each is logged only once.
-    told: HashSet<(AccountRegion, &'static str, Reason)>,
+    /// The failures that were logged, with the project that was named. Each is logged only once.
+    told: HashSet<(AccountRegion, Option<String>, &'static str, Reason)>,
 }
 
 impl Discovery {
@@ -131,6 +131,7 @@ impl Discovery {
             if route.profile().is_none() {
                 self.get(&place, &route.model_id).await;
             }
+            // A profile that is in no list is unknown, not absent: calls are still routed to it.
         }
     }
 
@@ -139,18 +140,29 @@ impl Discovery {
         self.control.of(&self.generations.current().sdk)
     }
 
+    /// Returns the projects with which profiles are looked up. The default project is first.
+    fn projects(&self, place: &AccountRegion) -> Vec<Option<String>> {
+        let projects = self.generations.current().router.projects(place);
+        let projects = projects.into_iter().map(Some);
+        std::iter::once(None).chain(projects).collect()
+    }
+
+    /// Lists the profiles of a place, for each project.
     async fn list(&mut self, place: &AccountRegion) {
-        if !self.asked.insert((place.clone(), String::new())) {
-            return;
-        }
-        match self
-            .control()
-            .list_inference_profiles(&place.account, &place.source_region)
-            .await
-        {
-            Ok(profiles) => self.generations.current().router.learn(place, profiles),
-            Err(failure) => {
-                self.complain(place, "bedrock:ListInferenceProfiles", UNKNOWN, &failure)
+        for project in self.projects(place) {
+            let asked = (place.clone(), project.clone(), String::new());
+            if !self.asked.insert(asked) {
+                continue;
+            }
+            let (account, region) = (&place.account, &place.source_region);
+            let control = self.control();
+            let listed = control.list_inference_profiles(account, region, project.as_deref());
+            match listed.await {
+                Ok(profiles) => self.learn(place, project.as_deref(), profiles),
+                Err(failure) => {
+                    let action = "bedrock:ListInferenceProfiles";
+                    self.complain(place, project, action, UNKNOWN, &failure);
+                }
             }
         }
     }
@@ -176,26 +188,42 @@ impl Discovery {
             }
             Err(failure) => {
                 let unknown = "it is unknown when models reach their end of life";
-                self.complain(place, "bedrock:ListFoundationModels", unknown, &failure);
+                let action = "bedrock:ListFoundationModels";
+                self.complain(place, None, action, unknown, &failure);
             }
         }
     }
 
-    async fn get(&mut self, place: &AccountRegion, id: &str) {
-        if !self.asked.insert((place.clone(), id.to_owned())) {
-            return;
+    fn learn(&self, place: &AccountRegion, project: Option<&str>, found: Vec<InferenceProfile>) {
+        let router = &self.generations.current().router;
+        match project {
+            None => router.learn(place, found),
+            Some(_) => router.learn_of_project(place, found),
         }
-        match self
-            .control()
-            .get_inference_profile(&place.account, &place.source_region, id)
-            .await
-        {
-            Ok(profile) => self
-                .generations
-                .current()
-                .router
-                .learn(place, vec![profile]),
-            Err(failure) => self.complain(place, "bedrock:GetInferenceProfile", UNKNOWN, &failure),
+    }
+
+    async fn get(&mut self, place: &AccountRegion, id: &str) {
+        let mut projects = self.projects(place);
+        if ModelIdKind::of(id) == ModelIdKind::ApplicationInferenceProfile {
+            projects.truncate(1);
+        }
+        let mut last = None;
+        for project in projects {
+            let asked = (place.clone(), project.clone(), id.to_owned());
+            if !self.asked.insert(asked) {
+                continue;
+            }
+            let (account, region) = (&place.account, &place.source_region);
+            let control = self.control();
+            let found = control.get_inference_profile(account, region, id, project.as_deref());
+            match found.await {
+                Ok(profile) => return self.learn(place, project.as_deref(), vec![profile]),
+                Err(failure) => last = Some((project, failure)),
+            }
+        }
+        if let Some((project, failure)) = last {
+            let action = "bedrock:GetInferenceProfile";
+            self.complain(place, project, action, UNKNOWN, &failure);
         }
     }
 
@@ -203,11 +231,14 @@ impl Discovery {
     fn complain(
         &mut self,
         place: &AccountRegion,
+        project: Option<String>,
         action: &'static str,
         unknown: &str,
         failure: &Failure,
     ) {
-        if !self.told.insert((place.clone(), action, failure.reason)) {
+        let shown = project.clone().unwrap_or_default();
+        let told = (place.clone(), project, action, failure.reason);
+        if !self.told.insert(told) {
             return;
         }
         let hint = match failure.reason {
@@ -219,6 +250,7 @@ impl Discovery {
         tracing::warn!(
             region = place.source_region,
             account = %place.account,
+            project = shown,
             action,
             %failure,
             detail = %failure.detail,

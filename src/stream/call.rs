@@ -11,7 +11,7 @@ use crate::{
     config::OnCancel,
     error::Failure,
     pb,
-    routing::{RouteCandidate, Target, attempts::AttemptPolicy},
+    routing::{RouteCandidate, RouteProjects, Target, attempts::AttemptPolicy},
 };
 
 /// The inputs of a call.
@@ -24,6 +24,8 @@ pub(crate) struct Call<O> {
     pub(crate) target: Arc<Target>,
     /// The routes on which attempts can be made.
     pub(crate) candidates: Vec<RouteCandidate>,
+    /// The projects with which the routes are called.
+    pub(crate) projects: RouteProjects,
     /// The body of the request to Bedrock.
     pub(crate) body: RequestBody,
     pub(crate) times: Times,

@@ -96,6 +96,7 @@ impl<O: Operation> StateMachine<O> {
             owner,
             target,
             candidates,
+            projects,
             body,
             times,
             request_id,
@@ -115,6 +116,7 @@ impl<O: Operation> StateMachine<O> {
             if owner.is_some() || !route.account.is_empty() {
                 bedrock = bedrock.in_account(&route.account, owner.as_ref());
             }
+            let bedrock = bedrock.in_project(projects.to_add(&route));
             let opened = O::open(bedrock, Arc::clone(&route), settings.clone(), body.clone());
             let request_id = Arc::clone(&id);
             async move {

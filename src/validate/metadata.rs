@@ -1,4 +1,4 @@
-//! Rules for request metadata, prompt variables, response field paths and raw members.
+//! Rules for request metadata, projects, prompt variables, response field paths and raw members.
 
 use std::collections::HashMap;
 
@@ -6,6 +6,7 @@ use super::json;
 use super::path::{Shown, Violations};
 use super::word::{Word, longer_than};
 use crate::{
+    aws::project,
     config::attribution::{MAX_CHARS, MAX_PAIRS, is_allowed},
     pb,
 };
@@ -43,6 +44,21 @@ pub(super) fn request_metadata(pairs: &HashMap<String, String>, out: &mut Violat
             format_args!(
                 "invalid value {}: use 0 to {max} characters of {set}",
                 Shown(value)
+            ),
+        );
+    }
+}
+
+pub(super) fn project_identifier(identifier: Option<&str>, out: &mut Violations) {
+    if let Some(identifier) = identifier
+        && !project::is_identifier(identifier)
+    {
+        let most = project::MAX_CHARS;
+        out.add_at(
+            "project_identifier",
+            format_args!(
+                "{} is not a project: use its ID (1 to {most} characters of `[a-zA-Z0-9_-]`), its ARN, or `default`; leave the field out for the project that the gateway has set",
+                Shown(identifier)
             ),
         );
     }

@@ -252,6 +252,7 @@ fn converse(input: &pb::ConverseInput, out: &mut Violations) {
     if let Some(config) = &input.output_config {
         out.field("output_config", |out| inference::output_config(config, out));
     }
+    metadata::project_identifier(input.project_identifier.as_deref(), out);
     metadata::raw_members(&input.raw_members, out);
 }
 

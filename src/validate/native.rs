@@ -22,6 +22,7 @@ pub(super) fn request(request: &pb::InvokeModelRequest, out: &mut Violations) {
         performance_config,
         service_tier,
         request_metadata,
+        project_identifier,
     } = request;
     if target.is_empty() {
         out.add_at(
@@ -60,4 +61,5 @@ pub(super) fn request(request: &pb::InvokeModelRequest, out: &mut Violations) {
         out.field("service_tier", |out| inference::service_tier(tier, out));
     }
     metadata::request_metadata(request_metadata, out);
+    metadata::project_identifier(project_identifier.as_deref(), out);
 }

@@ -114,6 +114,52 @@ fn what_can_not_be_enforced_is_refused() {
             "guardrail: {enforced: true}",
             "guardrail.identifier: required",
         ),
+        ("project: a.b", "`a.b` is not a project: use its ID"),
+        ("project: {}", "project: has no entry"),
+        (
+            "project: {us-east-1: a, nowhere: b}",
+            "`nowhere` is not a place",
+        ),
+        ("projects: ['a b']", "`a b` matches no project"),
+        (
+            "project: {us-east-1: 'arn:aws:bedrock:us-west-2:123456789012:project/a'}",
+            "is in us-west-2, but its key is `us-east-1`",
+        ),
+        (
+            "targets: {a: {model_id: 'arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/x', project: b}}",
+            "targets.a.project: target `a`, arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/x: \
+             an application inference profile cannot be called with the project `b`",
+        ),
+        (
+            "{project: b, targets: {a: {model_id: 'arn:aws:bedrock:us-east-1:123456789012:provisioned-model/x'}}}",
+            "targets.a.project: target `a`",
+        ),
+        (
+            "targets: {a: {model_id: x.y, regions: [us-east-1, us-west-2], project: {us-east-1: b}}}",
+            "target `a`, x.y: no project is set for us-west-2",
+        ),
+        (
+            "targets: {a: {model_id: x.y, region: us-west-2, project: 'arn:aws:bedrock:us-east-1:123456789012:project/b'}}",
+            "is in us-east-1, not in us-west-2",
+        ),
+        (
+            "{accounts: {r: {role_arn: 'arn:aws:iam::111122223333:role/x'}}, targets: {a: {model_id: x.y, region: us-east-1, account: r, \
+             project: 'arn:aws:bedrock:us-east-1:123456789012:project/b'}}}",
+            "does not belong to the AWS account `r` (111122223333)",
+        ),
+        (
+            "targets: {a: {model_id: x.y, project: {r/us-east-1: b}}}",
+            "unknown account `r`; use a name of `accounts`",
+        ),
+        (
+            "{callers: {c: {project: b}}, targets: {a: {model_id: x.y, fallback: z}, \
+             z: {model_id: 'arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/x'}}}",
+            "callers.c.project: target `z`",
+        ),
+        (
+            "{groups: {g: {project: b}}, targets: {z: {model_id: 'arn:aws:bedrock:us-east-1:123456789012:imported-model/x'}}}",
+            "groups.g.project: target `z`",
+        ),
         (
             "targets: {a: {model_id: eu.x.y, region: us-east-1, only: [eu]}}",
             "eu.x.y is called in us-east-1, outside of only: [eu]",
@@ -123,6 +169,26 @@ fn what_can_not_be_enforced_is_refused() {
         assert_eq!(code, Some(64), "{text}: {message}");
         assert!(message.contains(words), "{text}: {message}");
     }
+}
+
+#[test]
+fn a_project_is_checked_only_with_the_targets_of_a_caller() {
+    let application = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/x";
+    for more in [
+        "callers: {c: {project: b, targets: [a]}}",
+        "groups: {g: {targets: [a]}}\ncallers: {c: {project: b, groups: [g]}}",
+        "callers: {c: {project: default}}",
+    ] {
+        let text = format!(
+            "targets:\n  a: {{model_id: x.y}}\n  z: {{model_id: '{application}'}}\n{more}\n"
+        );
+        let (code, _, message) = check(&text);
+        assert_eq!(code, Some(0), "{text}: {message}");
+    }
+    let (code, _, message) = check(&format!(
+        "project: b\ntargets: {{a: {{model_id: x.y}}, z: {{model_id: '{application}', project: default}}}}\n"
+    ));
+    assert_eq!(code, Some(0), "{message}");
 }
 
 #[test]

@@ -196,7 +196,8 @@ fn value(schema: &Node, root: &Node) -> String {
             return "duration".to_owned();
         }
         "size" => return "size".to_owned(),
-        "text" | "deployment" => return "text".to_owned(),
+        "text" | "deployment" | "project_pattern" => return "text".to_owned(),
+        "project" => return "ID or ARN, or a map with one for each Region".to_owned(),
         "usd" => return "US dollars".to_owned(),
         "sha256" => return "64 hexadecimal digits".to_owned(),
         "role_arn" => return "ARN of a role".to_owned(),

@@ -35,6 +35,8 @@ mod outages;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod projects;
+#[cfg(test)]
 mod raw_members;
 #[cfg(test)]
 mod recorded;

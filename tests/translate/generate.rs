@@ -258,10 +258,22 @@ pub(crate) fn converse_input() -> impl Strategy<Value = pb::ConverseInput> {
                 type_name: if r#type == 0 { other } else { String::new() },
             }),
         ),
+        option::of(text()),
         raw_members(),
     )
         .prop_map(
-            |(messages, system, inference, tools, fields, variables, metadata, tier, raw)| {
+            |(
+                messages,
+                system,
+                inference,
+                tools,
+                fields,
+                variables,
+                metadata,
+                tier,
+                project,
+                raw,
+            )| {
                 pb::ConverseInput {
                     messages,
                     system,
@@ -272,6 +284,7 @@ pub(crate) fn converse_input() -> impl Strategy<Value = pb::ConverseInput> {
                     prompt_variables: variables,
                     request_metadata: metadata,
                     service_tier: tier,
+                    project_identifier: project,
                     raw_members: raw,
                     ..Default::default()
                 }

@@ -33,7 +33,7 @@ const EVERYTHING: &str = concat!(
     r#""promptVariables":{"a":{"text":"1"},"b":{"text":"2"},"c":{"text":"3"}},"#,
     r#""additionalModelResponseFieldPaths":["/stop_sequence"],"requestMetadata":{"a":"","team":"x"},"#,
     r#""performanceConfig":{"latency":"optimized"},"serviceTier":{"type":"flex"},"#,
-    r#""outputConfig":{"textFormat":{"type":"json_schema","structure":{"jsonSchema":{"schema":"{}","name":"n","description":"d"}}},"effort":"xhigh"}}"#,
+    r#""outputConfig":{"textFormat":{"type":"json_schema","structure":{"jsonSchema":{"schema":"{}","name":"n","description":"d"}}},"effort":"xhigh"},"projectIdentifier":"arn:aws:bedrock:us-east-1:123456789012:project/a_B-9"}"#,
 );
 
 fn bytes(input: &pb::ConverseInput) -> String {

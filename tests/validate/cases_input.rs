@@ -277,6 +277,12 @@ pub(crate) const CASES: &[Case] = &[
         output(r).effort = 1;
         output(r).effort_name = "low".into();
     }),
+    ("input.project_identifier", &["\"\"", "its ARN"], |r| {
+        input(r).project_identifier = Some(String::new())
+    }),
+    ("input.project_identifier", &["\"a.b\"", "1 to 2048"], |r| {
+        input(r).project_identifier = Some("a.b".into())
+    }),
     ("input.output_config.effort", &["6"], |r| {
         output(r).effort = 6
     }),

@@ -330,6 +330,7 @@ pub(crate) fn full() -> pb::StreamInvokeRequest {
             effort: 0,
             effort_name: "none".into(),
         }),
+        project_identifier: Some("arn:aws:bedrock:us-east-1:123456789012:project/a_B-9".into()),
         raw_members: vec![pb::RawMember {
             pointer: "/messages/0/content/-".into(),
             json: "{\"newBlock\":{}}".into(),

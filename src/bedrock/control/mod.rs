@@ -40,6 +40,8 @@ use crate::error::{Failure, Reason};
 /// The query for the maximum number of profiles per page. Source: `maxResults` in Bedrock's service
 /// model.
 const PAGE: &str = "maxResults=1000";
+/// The query parameter that names a project.
+const PROJECT: &str = "projectIdentifier";
 /// The maximum size of a response, in bytes. A full page has about 1 MiB.
 const LONGEST_PAGE: usize = 16 << 20;
 /// The maximum number of pages, which is more than AWS has. It ends the loop if a server always
@@ -100,7 +102,8 @@ impl ControlPlane {
     }
 
     /// Returns all inference profiles of a source Region in an account. An empty account name means
-    /// the account of the gateway's own identity.
+    /// the account of the gateway's own identity. With a project, returns the system-defined
+    /// profiles that the project can use.
     ///
     /// # Errors
     /// Fails if Bedrock returned an error, or if the request failed.
@@ -108,16 +111,20 @@ impl ControlPlane {
         &self,
         account: &str,
         source_region: &str,
+        project: Option<&str>,
     ) -> Result<Vec<InferenceProfile>, Failure> {
         let mut profiles = Vec::new();
-        let mut path = format!("/inference-profiles?{PAGE}");
+        let project = project.map_or_else(String::new, |identifier| {
+            format!("&{PROJECT}={}", address::encoded(identifier))
+        });
+        let mut path = format!("/inference-profiles?{PAGE}{project}");
         for _ in 0..MOST_PAGES {
             let page: profile::Page = parsed(&self.get(account, source_region, path).await?)?;
             profiles.extend(page.profiles.into_iter().map(InferenceProfile::from));
             match page.next_token {
                 Some(token) if !token.is_empty() => {
                     let token = address::encoded(&token);
-                    path = format!("/inference-profiles?{PAGE}&nextToken={token}");
+                    path = format!("/inference-profiles?{PAGE}{project}&nextToken={token}");
                 }
                 _ => break,
             }
@@ -125,7 +132,8 @@ impl ControlPlane {
         Ok(profiles)
     }
 
-    /// Returns one inference profile, by ID or ARN.
+    /// Returns one inference profile, by ID or ARN. With a project, also finds a system-defined
+    /// profile that only the project can use.
     ///
     /// # Errors
     /// Fails for the same reasons as [`Self::list_inference_profiles`].
@@ -134,8 +142,12 @@ impl ControlPlane {
         account: &str,
         source_region: &str,
         id: &str,
+        project: Option<&str>,
     ) -> Result<InferenceProfile, Failure> {
-        let path = format!("/inference-profiles/{}", address::encoded(id));
+        let mut path = format!("/inference-profiles/{}", address::encoded(id));
+        if let Some(identifier) = project {
+            path.push_str(&format!("?{PROJECT}={}", address::encoded(identifier)));
+        }
         let profile: profile::Description = parsed(&self.get(account, source_region, path).await?)?;
         Ok(profile.into())
     }

@@ -16,6 +16,7 @@ use std::{
 
 use super::{
     accounts::{self, CallerSession},
+    project::Project,
     section::{Reading, Section, nearest},
     targets::Targets,
     units,
@@ -130,6 +131,16 @@ pub struct GroupOptions {
 }
 
 impl Access {
+    /// Returns the projects of callers and groups.
+    pub(super) fn projects(&self) -> Vec<Project> {
+        let callers = self.callers.values().map(|caller| &caller.permission);
+        let groups = self.groups.values().map(|group| &group.permission);
+        let permissions = callers.chain(groups);
+        permissions
+            .filter_map(|it| it.policy.project.clone())
+            .collect()
+    }
+
     /// Returns whether the configuration allows any kind of credential.
     pub fn is_configured(&self) -> bool {
         self.keys_file.is_some()
@@ -219,6 +230,8 @@ pub(super) fn read(
 
 fn read_group(mut section: Section<'_>, targets: &Targets, rules: &quota::Rules) -> GroupOptions {
     let (permission, quota) = permission::read(&mut section, targets, rules);
+    let no_groups = std::iter::empty();
+    permission::check_project(&section, &permission, no_groups, targets);
     let group = GroupOptions {
         description: section
             .value("description", units::text)
@@ -289,7 +302,7 @@ fn read_caller(mut section: Section<'_>, known: &Known<'_>) -> CallerOptions {
     }
     let groups = caller.groups.iter();
     let groups = groups.filter_map(|name| Some(&known.groups.get(name)?.permission));
-    permission::check_together(&section, &caller.permission, groups);
+    permission::check_together(&section, &caller.permission, groups, known.targets);
     section.finish();
     caller
 }

@@ -149,7 +149,9 @@ pub(super) fn check_together<'a>(
     section: &Section<'_>,
     own: &'a Permission,
     groups: impl Iterator<Item = &'a Permission> + Clone,
+    known: &Targets,
 ) {
+    check_project(section, own, groups.clone(), known);
     let all = || groups.clone().chain([own]);
     let keys: std::collections::BTreeSet<_> = all()
         .flat_map(|permission| permission.request_metadata.keys())
@@ -174,6 +176,41 @@ pub(super) fn check_together<'a>(
             "service_tiers",
             "this list and those of the caller's groups have no tier in common, so no request could be sent; add a common tier",
         );
+    }
+}
+
+/// Reports the targets that a caller or group may use, but not with its own project. `groups` are
+/// the groups of the caller.
+pub(super) fn check_project<'a>(
+    section: &Section<'_>,
+    own: &'a Permission,
+    groups: impl Iterator<Item = &'a Permission> + Clone,
+    known: &Targets,
+) {
+    let Some(project) = &own.policy.project else {
+        return;
+    };
+    for name in project.accounts() {
+        if !known.account_ids.contains_key(name) {
+            let message = format!("unknown account `{name}`; use a name of `accounts`");
+            section.report("project", message);
+        }
+    }
+    let matches = |patterns: &Vec<String>, alias: &str| {
+        let mut patterns = patterns.iter();
+        patterns.any(|pattern| pattern::matches(pattern, alias))
+    };
+    let of_groups = || groups.clone().filter_map(|group| group.targets.as_ref());
+    let may_use = |alias: &str| {
+        let by_groups =
+            of_groups().next().is_none() || of_groups().any(|patterns| matches(patterns, alias));
+        by_groups && own.targets.as_ref().is_none_or(|own| matches(own, alias))
+    };
+    for alias in known.aliases.keys().filter(|alias| may_use(alias)) {
+        for wrong in known.wrong_project(project, alias) {
+            let hint = "restrict `targets`, or change the target";
+            section.report("project", format!("{wrong}; {hint}"));
+        }
     }
 }
 

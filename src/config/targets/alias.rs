@@ -4,8 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{Defaults, RouteOptions};
 use crate::{
-    aws::Fence,
-    config::{Quota, RequestPolicy},
+    aws::{Fence, ModelIdKind, model_id},
+    config::{
+        Quota, RequestPolicy,
+        project::{Project, ProjectRoute},
+    },
 };
 
 /// The targets that callers can use.
@@ -19,10 +22,14 @@ pub struct Targets {
     /// Maps AWS account IDs to names in `accounts`: the gateway calls an ARN in the account that
     /// owns it.
     pub account_names: BTreeMap<String, String>,
+    /// The AWS account IDs of the names in `accounts`.
+    pub account_ids: BTreeMap<String, String>,
     /// The fence for requests of all targets. `only`, default: none.
     pub only: Fence,
     /// The settings that are enforced on requests of all targets.
     pub policy: RequestPolicy,
+    /// The projects of callers and groups. Discovery asks for their profiles, too.
+    pub projects_of_callers: Vec<Project>,
 }
 
 /// An alias: a name that callers use for one or more routes.
@@ -77,6 +84,67 @@ pub struct TargetLimits {
 impl TargetLimits {
     /// The maximum of `coalesce`. People who read along would notice a longer time as a pause.
     pub const MAX_COALESCE: Duration = Duration::from_secs(1);
+}
+
+impl Targets {
+    /// Returns what is wrong with a project for the calls of an alias, including those of its
+    /// fallbacks. Routes without a configured Region are not checked if the project depends on the
+    /// Region.
+    pub(in crate::config) fn wrong_project(&self, project: &Project, name: &str) -> Vec<String> {
+        let mut messages = Vec::new();
+        let mut seen = Vec::new();
+        let mut next = Some(name);
+        while let Some((name, alias)) = next
+            .filter(|name| !seen.contains(name))
+            .and_then(|name| Some((name, self.aliases.get(name)?)))
+        {
+            seen.push(name);
+            let routes = alias.routes.iter().flat_map(|route| self.places(route));
+            let wrong = routes.filter_map(|(model_id, place)| {
+                if place.region.is_empty() && project.is_by_place() {
+                    return None;
+                }
+                let wrong = project.of_route(&place).err()?;
+                Some(format!("target `{name}`, {model_id}: {wrong}"))
+            });
+            messages.extend(wrong);
+            next = alias.fallback.as_deref();
+        }
+        messages.dedup();
+        messages
+    }
+
+    /// Returns the Regions and accounts of a route. The Region is empty if it is not configured.
+    fn places<'a>(
+        &'a self,
+        route: &'a RouteOptions,
+    ) -> impl Iterator<Item = (&'a str, ProjectRoute<'a>)> {
+        let model_id = route.model_id.as_str();
+        let own_region = model_id::region_of_arn(model_id);
+        let regions: Vec<_> = match own_region {
+            Some(region) => vec![region],
+            None if route.regions.is_empty() => vec![""],
+            None => route.regions.iter().map(String::as_str).collect(),
+        };
+        let owner = model_id::account_of_arn(model_id);
+        let name_of_owner = owner.and_then(|id| self.account_names.get(id));
+        let accounts: Vec<_> = match &route.accounts[..] {
+            [] => vec![name_of_owner.map_or("", String::as_str)],
+            names => names.iter().map(String::as_str).collect(),
+        };
+        regions.into_iter().flat_map(move |region| {
+            let accounts = accounts.clone().into_iter();
+            accounts.map(move |account| {
+                let place = ProjectRoute {
+                    kind: ModelIdKind::of(model_id),
+                    account,
+                    account_id: self.account_ids.get(account).map(String::as_str).or(owner),
+                    region,
+                };
+                (model_id, place)
+            })
+        })
+    }
 }
 
 impl Alias {

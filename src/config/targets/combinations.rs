@@ -9,6 +9,7 @@ use crate::{
     config::{
         accounts::AccountOptions,
         problem::ConfigLocation,
+        project::Project,
         section::{Reading, nearest},
     },
 };
@@ -57,6 +58,13 @@ pub(super) fn check(
                     .to_owned(),
             );
         }
+        let policy = targets.policy.and(&alias.policy);
+        if let Some(project) = &policy.project {
+            let unknown = unknown_accounts(project, accounts);
+            for message in unknown.chain(targets.wrong_project(project, name)) {
+                report("project", message);
+            }
+        }
         for (key, fence) in [("only", &alias.only), ("routes", &targets.only)] {
             for message in outside(alias, fence) {
                 report(key, message);
@@ -90,6 +98,17 @@ fn wrong_accounts(alias: &Alias, accounts: &BTreeMap<String, AccountOptions>) ->
         }
     }
     messages
+}
+
+/// Returns the accounts in the keys of a project that are not configured, as messages.
+fn unknown_accounts<'a>(
+    project: &'a Project,
+    accounts: &'a BTreeMap<String, AccountOptions>,
+) -> impl Iterator<Item = String> {
+    let unknown = project
+        .accounts()
+        .filter(|name| !accounts.contains_key(*name));
+    unknown.map(|name| format!("unknown account `{name}`; use a name of `accounts`"))
 }
 
 fn wrong_fallback(name: &str, alias: &Alias, targets: &Targets) -> Option<String> {

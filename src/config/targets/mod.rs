@@ -57,8 +57,17 @@ pub(super) fn read(
                 Some((id.to_owned(), name.clone()))
             })
             .collect(),
+        account_ids: accounts
+            .iter()
+            .filter_map(|(name, account)| {
+                let id = role::account_of(&account.role_arn)?;
+                Some((name.clone(), id.to_owned()))
+            })
+            .collect(),
         only: only.unwrap_or_default(),
         policy,
+        // Callers and groups are read later.
+        projects_of_callers: Vec::new(),
     };
     combinations::check(&targets, &places, accounts, reading);
     targets

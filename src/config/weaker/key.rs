@@ -42,10 +42,12 @@ const CLUSTER: &str = "access.kubernetes.";
 
 /// All settings of callers, groups and accounts. Names can contain dots, so a key is split at its
 /// setting. This works because no setting is the end of another one.
-const SETTINGS: [&str; 23] = [
+const SETTINGS: [&str; 25] = [
     "guardrail",
     "service_tiers",
     "s3_locations",
+    "project",
+    "projects",
     "methods",
     "targets",
     "allowed_model_ids",

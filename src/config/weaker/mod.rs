@@ -19,10 +19,11 @@ use self::{
     key::{Place, ProtectedKey},
     protection::{
         CALLER_PREFIX, CALLERS, CLIENT_AUTH, CLIENT_CA, FROM_HEADERS, GROUPS, GUARDRAIL, KEYS_FILE,
-        LISTS, METADATA, ON_REVOKE, ONLY, REQUIRED, S3_LOCATIONS, TAGS, TLS, UNLISTED, protected,
+        LISTS, METADATA, ON_REVOKE, ONLY, PROJECT, PROJECTS, REQUIRED, S3_LOCATIONS, TAGS, TLS,
+        UNLISTED, protected,
     },
 };
-use super::{Config, KeysByCaller};
+use super::{Config, KeysByCaller, RequestPolicy};
 
 /// Returns the keys of the settings that protect the gateway. A reload must not remove them.
 pub fn protection(config: &Config) -> Vec<String> {
@@ -86,9 +87,12 @@ impl Change<'_> {
             && !self.is_of_removed(key)
             && !self.is_moved(key)
             && (!is_credential(&key.setting) || self.falls_to_others(key))
-            // If no level has this list, requests may not name any location, so no protection is
-            // lost.
-            && (key.setting != S3_LOCATIONS || names_s3_locations(self.new))
+            // If no level has one of these lists, requests may not name anything, so no protection
+            // is lost.
+            && (key.setting != S3_LOCATIONS
+                || has_policy(self.new, |policy| policy.s3_locations.is_some()))
+            && (key.setting != PROJECTS
+                || has_policy(self.new, |policy| policy.projects.is_some()))
     }
 
     /// Returns whether a key belongs to a part that the new configuration does not contain, so that
@@ -253,6 +257,7 @@ impl Change<'_> {
         }
         match setting {
             GUARDRAIL => format!("no guardrail would be enforced for {place}"),
+            PROJECT => format!("no project would be set for {place}"),
             ONLY => "the target's region fence is missing".to_owned(),
             CALLER_PREFIX => "callers of the issuer could have the names of others".to_owned(),
             _ if is_entry(FROM_HEADERS) => {
@@ -281,7 +286,8 @@ fn group_of(setting: &str) -> Option<&str> {
     setting.strip_prefix(GROUPS)?.strip_suffix(']')
 }
 
-fn names_s3_locations(config: &Config) -> bool {
+/// Returns whether the policy of any level meets a condition.
+fn has_policy(config: &Config, meets: impl Fn(&RequestPolicy) -> bool) -> bool {
     let aliases = config.targets.aliases.values().map(|alias| &alias.policy);
     let groups = config.access.groups.values();
     let callers = config.access.callers.values();
@@ -289,7 +295,7 @@ fn names_s3_locations(config: &Config) -> bool {
         .chain(groups.map(|group| &group.permission.policy))
         .chain(callers.map(|caller| &caller.permission.policy))
         .chain([&config.targets.policy]);
-    policies.any(|policy| policy.s3_locations.is_some())
+    policies.any(meets)
 }
 
 #[cfg(test)]
@@ -395,6 +401,7 @@ mod tests {
             ("limits: {open_streams: 1}", "limits.open_streams"),
             ("methods: [Invoke]", "methods"),
             ("service_tiers: [flex]", "service_tiers"),
+            ("project: a", "project"),
         ];
         for (setting, key) in restrictions {
             let with = |caller: &str, group: &str| {
@@ -461,6 +468,40 @@ mod tests {
     fn lost(old: &str, new: &str) -> Vec<String> {
         let lost = weakened(&protection(&config(old)), &config(new));
         lost.into_iter().map(|(key, _)| key).collect()
+    }
+
+    #[test]
+    fn a_project_does_not_disappear() {
+        let bare = of_target("");
+        let of_caller = |more: &str| format!("{bare}callers: {{x.y: {{{more}}}}}\n");
+        let by_region = of_target(", project: {us-east-1: a, eu-west-1: b}");
+        let of_all = |more: &str| format!("{more}\n{bare}");
+        for (old, new, expected) in [
+            (
+                of_target(", project: a"),
+                bare.clone(),
+                Some("targets.a.project"),
+            ),
+            (of_target(", project: a"), by_region.clone(), None),
+            (by_region, of_all("project: a"), None),
+            (of_all("project: a"), bare.clone(), Some("project")),
+            (
+                of_caller("project: a"),
+                of_caller(""),
+                Some("callers.x.y.project"),
+            ),
+            (of_caller("project: a"), of_caller("project: b"), None),
+            // Without any list, requests may not name a project.
+            (of_caller("projects: [a]"), of_caller(""), None),
+            (
+                of_caller("projects: [a]") + "project: b\nprojects: ['*']\n",
+                of_caller("") + "project: b\nprojects: ['*']\n",
+                Some("callers.x.y.projects"),
+            ),
+        ] {
+            let expected: Vec<_> = expected.into_iter().collect();
+            assert_eq!(lost(&old, &new), expected, "{old}{new}");
+        }
     }
 
     #[test]

@@ -18,13 +18,16 @@ pub(super) const CLIENT_AUTH: &str = "tls.client_auth";
 pub(super) const ONLY: &str = "only";
 pub(super) const GUARDRAIL: &str = "guardrail";
 pub(super) const S3_LOCATIONS: &str = "s3_locations";
+pub(super) const PROJECT: &str = "project";
+pub(super) const PROJECTS: &str = "projects";
 /// The settings that list what is allowed.
-pub(super) const LISTS: [&str; 5] = [
+pub(super) const LISTS: [&str; 6] = [
     "methods",
     "targets",
     "allowed_model_ids",
     "service_tiers",
     S3_LOCATIONS,
+    PROJECTS,
 ];
 pub(super) const CALLER_PREFIX: &str = "caller_prefix";
 /// The beginning of the key for a caller's membership in a group with restrictions. The name of the
@@ -140,6 +143,8 @@ fn of_policy(policy: &RequestPolicy) -> impl Iterator<Item = String> + use<> {
         ("limits.max_tokens", policy.max_tokens.is_some()),
         ("service_tiers", policy.service_tiers.is_some()),
         (S3_LOCATIONS, policy.s3_locations.is_some()),
+        (PROJECT, policy.project.is_some()),
+        (PROJECTS, policy.projects.is_some()),
     ])
 }
 

@@ -9,6 +9,7 @@
 //! | `guardrail` | the guardrail |
 //! | `tokens` | the maximum number of output tokens |
 //! | `tier` | the service tiers |
+//! | `project` | the project of Bedrock |
 //! | `s3` | the locations in Amazon S3 that Bedrock reads with the gateway's role |
 //! | `raw_json` | the same rules, for raw members and the model's native fields |
 //! | `native` | the same rules, for bodies in the model's own format |
@@ -21,6 +22,7 @@ mod apply;
 mod attribution;
 mod guardrail;
 mod native;
+mod project;
 mod raw_json;
 mod s3;
 mod tier;
@@ -30,6 +32,7 @@ pub(super) use applied::applied as applied_guardrail;
 pub(super) use attribution::Attribution;
 pub(super) use guardrail::configured as configured_guardrail;
 pub(super) use native::NativeModels;
+pub(super) use project::NamedProject;
 pub(super) use tokens::is_name as is_tokens;
 
 use crate::{aws::ModelIdKind, config::RequestPolicy};

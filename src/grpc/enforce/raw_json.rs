@@ -12,6 +12,10 @@ use crate::{
 /// `additionalModelRequestFields`, as [`visit_json::plain`] writes it.
 const FIELDS: &str = "additionalmodelrequestfields";
 
+/// The operator decides which projects can be used, and so no other spelling is accepted.
+const PROJECT: &str =
+    "is not allowed here: set project_identifier instead, if this gateway allows the project";
+
 pub(super) fn check(
     enforced: &Enforced<'_>,
     locations: &S3Locations,
@@ -82,6 +86,7 @@ impl Rules<'_> {
             "servicetier" if policy.service_tiers.is_some() => {
                 Some("this gateway limits the service tiers; set input.service_tier instead")
             }
+            "projectidentifier" => Some(PROJECT),
             "inferenceconfig"
                 if policy.max_tokens.is_some()
                     && second.is_none_or(|name| tokens::is_name(name)) =>
@@ -113,6 +118,9 @@ impl Rules<'_> {
         }
         if has_guardrail && name.contains("guardrail") {
             out.add("this gateway enforces a guardrail; remove these settings");
+        }
+        if name == "projectidentifier" {
+            out.add(PROJECT);
         }
         if name.contains("requestmetadata") && !self.enforced.attribution.is_empty() {
             out.add("this gateway sets request metadata; remove it");

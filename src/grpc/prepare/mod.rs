@@ -14,11 +14,11 @@ use tonic::metadata::MetadataMap;
 
 use super::{
     count_tokens_input, defaults,
-    enforce::{Attribution, Enforced, applied_guardrail},
+    enforce::{Attribution, Enforced, NamedProject, applied_guardrail},
     estimate::{self, Estimate, estimate},
     generation::Generation,
     native_bodies, permission,
-    receive::{Decoded, Received, decode, held},
+    receive::{Decoded, Received, decode, held, held_twice},
 };
 use crate::{
     access::{
@@ -35,7 +35,7 @@ use crate::{
         InferenceConfiguration, InvokeModelRequest, InvokeRequest, StreamInvokeModelRequest,
         StreamInvokeRequest,
     },
-    routing::{RouteCandidate, Target},
+    routing::{RouteCandidate, RouteProjects, Target},
     stream::Ceiling,
     translate,
     validate::{self, Violations},
@@ -97,6 +97,8 @@ pub(super) struct Prepared {
 pub(super) struct Ready {
     pub(super) target: Arc<Target>,
     pub(super) candidates: Vec<RouteCandidate>,
+    /// The projects with which the routes are called.
+    pub(super) projects: RouteProjects,
     /// The body of the request to Bedrock. Its memory is counted until its last clone is dropped.
     pub(super) body: RequestBody,
     /// The interval of heartbeats, if the caller set one.
@@ -310,7 +312,7 @@ impl Preparation {
         // An invalid timeout is an error: a caller that asks for one second must not get the
         // default of ten minutes.
         self.timeout.clone()?;
-        let candidates = target.inside()?;
+        let mut candidates = target.inside()?;
         let mut input = match question.input {
             Input::Converse(input) => input.unwrap_or_default(),
             Input::Guardrail(request) => {
@@ -325,13 +327,22 @@ impl Preparation {
         };
         translate::history::repair(&mut input);
         let kind = ModelIdKind::of(target.model_id());
-        // The same body is sent to all routes, so the least permissive model decides.
-        let sampling = candidates.iter().map(|known| known.route.sampling()).max();
-        let sampling = sampling.unwrap_or(Sampling::Neither);
         let accounts = &self.generation.accounts;
         let scopes = accounts.scopes(self.caller.as_ref(), &target.name);
         let policy = estimate::policy(accounts, &scopes, self.policy(&target));
         let policy = policy.as_ref();
+        let named = NamedProject {
+            field: "input.project_identifier",
+            identifier: input.project_identifier.take(),
+        };
+        let mut projects = match self.method {
+            // Bedrock counts tokens without a project.
+            Method::CountTokens => named.check(policy)?,
+            _ => named.select(policy, &target, &mut candidates)?,
+        };
+        // The same body is sent to all routes, so the least permissive model decides.
+        let sampling = candidates.iter().map(|known| known.route.sampling()).max();
+        let sampling = sampling.unwrap_or(Sampling::Neither);
         defaults::apply(&self.defaults(&target), policy, kind, sampling, &mut input);
         let enforced = Enforced {
             policy,
@@ -343,6 +354,10 @@ impl Preparation {
             .map_err(Failure::invalid_request)?;
         if self.method == Method::CountTokens {
             count_tokens_input::keep_accepted(&mut input);
+        }
+        if let Some(common) = projects.common(candidates.iter().map(|known| &known.route)) {
+            input.project_identifier = Some(common.as_ref().to_owned());
+            projects = projects.in_body();
         }
         let body = translate::request::to_converse_of_valid(&input, question.json_bytes, stop)
             .map_err(Failure::invalid_request)?;
@@ -370,8 +385,14 @@ impl Preparation {
             body: match self.method {
                 // This body will become a part of another one, so it is not hashed.
                 Method::CountTokens => held(body, question.memory)?.into(),
+                // Each attempt copies the body.
+                _ if projects.is_added_to_body() => {
+                    let body = held_twice(body, question.memory)?;
+                    RequestBody::hashed(body, || stop.is_set())
+                }
                 _ => RequestBody::hashed(held(body, question.memory)?, || stop.is_set()),
             },
+            projects,
             heartbeat: question.heartbeat,
             coalesce: question.coalesce,
             inference: input.inference_config,
@@ -412,6 +433,7 @@ impl Preparation {
         let accounts = &self.generation.accounts;
         Ok(Ready {
             candidates,
+            projects: RouteProjects::default(),
             scopes: accounts.scopes(self.caller.as_ref(), &target.name),
             amounts: ONE_REQUEST,
             ceiling: None,

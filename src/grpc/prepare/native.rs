@@ -10,7 +10,7 @@ use crate::{
     error::Failure,
     grpc::{
         defaults,
-        enforce::{Enforced, NativeModels},
+        enforce::{Enforced, NamedProject, NativeModels},
         estimate::{self, Estimate, estimate_native},
         native_bodies,
         receive::held,
@@ -31,13 +31,21 @@ impl Preparation {
         stop: &Stop,
     ) -> Result<Ready, Failure> {
         candidates.retain(|known| known.invoke_model);
-        let Some(first) = candidates.first() else {
+        if candidates.is_empty() {
             return Err(native_bodies::off(&target));
-        };
+        }
         let accounts = &self.generation.accounts;
         let scopes = accounts.scopes(self.caller.as_ref(), &target.name);
         let policy = estimate::policy(accounts, &scopes, self.policy(&target));
         let policy = policy.as_ref();
+        let named = NamedProject {
+            field: "project_identifier",
+            identifier: request.project_identifier.clone(),
+        };
+        let projects = named.select(policy, &target, &mut candidates)?;
+        let Some(first) = candidates.first() else {
+            return Err(native_bodies::off(&target));
+        };
         let kind = first.route.kind;
         let mut settings = native_bodies::settings(&request);
         let defaults = self.defaults(&target);
@@ -72,6 +80,7 @@ impl Preparation {
         let body = body.json.into_owned().into_bytes();
         Ok(Ready {
             candidates,
+            projects,
             scopes,
             amounts,
             ceiling: Some(ceiling),

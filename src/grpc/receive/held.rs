@@ -26,3 +26,10 @@ pub(crate) fn held(body: Vec<u8>, memory: Arc<Share>) -> Result<Bytes, Failure> 
         _memory: memory,
     }))
 }
+
+/// Returns a body like [`held`], which also holds the memory for one copy of it.
+pub(crate) fn held_twice(body: Vec<u8>, memory: Arc<Share>) -> Result<Bytes, Failure> {
+    let body = held(body, Arc::clone(&memory))?;
+    memory.grow(body.len()).map_err(saturated)?;
+    Ok(body)
+}

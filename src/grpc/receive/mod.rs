@@ -29,6 +29,6 @@ mod unpack;
 pub(super) use decode::Decoded;
 pub(crate) use decode::decode;
 pub(super) use failures::saturated;
-pub(super) use held::held;
+pub(super) use held::{held, held_twice};
 pub(super) use received::{Effort, Received};
 pub(crate) use receiver::Receiver;

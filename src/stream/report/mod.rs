@@ -1,6 +1,7 @@
 //! Reports a call when it has ended: one log line, its counters and its spans.
 
 mod bill;
+mod log_detail;
 mod metadata;
 mod record;
 mod spans;
@@ -9,15 +10,18 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-pub(crate) use self::bill::{Bill, Ceiling, RateLimits, billing_of, price_of};
 use self::spans::{Ended, Followed};
+pub(crate) use self::{
+    bill::{Bill, Ceiling, RateLimits, billing_of, price_of},
+    log_detail::log_detail,
+};
 use crate::{
     access::Identity,
     bedrock::Bedrock,
     error::{Failure, Reason},
     pb::{self, MetadataEvent, StreamInvokeResponse, stream_invoke_response::Event},
     routing::{
-        Route, Target,
+        Route, RouteProjects, Target,
         attempts::{Attempt, AttemptLog},
     },
     telemetry::{
@@ -64,6 +68,9 @@ pub(crate) struct CallReport {
     model_id: String,
     source_region: String,
     account: Arc<str>,
+    /// The projects of the call's routes, and that of the last attempt's route.
+    projects: RouteProjects,
+    project: Arc<str>,
     request_id: Arc<str>,
     bedrock_request_id: String,
     stop_reason: String,
@@ -120,6 +127,8 @@ impl CallReport {
             model_id: String::new(),
             source_region: String::new(),
             account: Arc::default(),
+            projects: RouteProjects::default(),
+            project: Arc::default(),
             request_id,
             bedrock_request_id: String::new(),
             stop_reason: String::new(),
@@ -158,6 +167,11 @@ impl CallReport {
         }
     }
 
+    /// Sets the projects with which the routes are called.
+    pub(crate) fn in_projects(&mut self, projects: RouteProjects) {
+        self.projects = projects;
+    }
+
     /// Records the route of the last attempt.
     pub(crate) fn route(&mut self, route: &Route) {
         if let Some(bill) = &mut self.bill {
@@ -166,6 +180,7 @@ impl CallReport {
         self.model_id.clone_from(&route.model_id);
         self.source_region.clone_from(&route.source_region);
         self.account = Arc::clone(&route.account);
+        self.project = self.projects.get(route).cloned().unwrap_or_default();
         self.route = route.labels();
     }
 
@@ -458,6 +473,7 @@ impl Drop for CallReport {
             model_id = %self.model_id,
             source_region = %self.source_region,
             account = %self.account,
+            project = %self.project,
             caller = self.caller_name(),
             attempts = self.attempts,
             request_id = %self.request_id,
@@ -477,20 +493,4 @@ impl Drop for CallReport {
         );
         self.record_spans();
     }
-}
-
-/// Logs the details of a failure that the caller does not receive: hosts, causes, the gateway's
-/// identity. The caller receives the request ID, which identifies the log line.
-pub(crate) fn log_detail(failure: &Failure, request_id: &str, route: &Route) {
-    if failure.detail.is_empty() {
-        return;
-    }
-    tracing::warn!(
-        request_id,
-        source_region = %route.source_region,
-        account = %route.account,
-        reason = failure.reason.as_str(),
-        detail = %failure.detail,
-        "call to Bedrock failed"
-    );
 }

@@ -55,6 +55,7 @@ impl CallReport {
             record.model_id.clone_from(&self.model_id);
             record.source_region.clone_from(&self.source_region);
             record.account.clone_from(&self.account);
+            record.project.clone_from(&self.project);
             record.attempts = self.attempts;
             record.stop_reason.clone_from(&self.stop_reason);
             record

@@ -94,6 +94,7 @@ impl OtlpLogs {
             ("gen_ai.request.model", text(&record.model_id)),
             ("cloud.region", text(&record.source_region)),
             ("bedrock_grpc.account", text(&record.account)),
+            ("bedrock_grpc.project", text(&record.project)),
             ("bedrock_grpc.attempts", count(record.attempts as u64)),
             ("gen_ai.response.finish_reasons", text(&record.stop_reason)),
             ("aws.request_id", text(&record.bedrock_request_id)),

@@ -104,6 +104,7 @@ impl UsageRecords {
             model_id: String::new(),
             source_region: String::new(),
             account: Arc::default(),
+            project: Arc::default(),
             attempts: 0,
             code: "CANCELLED".to_owned(),
             reason: "CANCELLED".to_owned(),

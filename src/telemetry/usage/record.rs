@@ -43,6 +43,9 @@ pub struct UsageRecord {
     /// The AWS account of the last attempt's route. Empty for the gateway's own identity.
     #[serde(serialize_with = "shared")]
     pub account: Arc<str>,
+    /// The project of Bedrock, as its ID or ARN. Empty for the default project.
+    #[serde(serialize_with = "shared")]
+    pub project: Arc<str>,
     /// The number of attempts to call Bedrock.
     pub attempts: usize,
     /// The gRPC code, such as `OK`.
@@ -166,6 +169,7 @@ pub(super) mod tests {
             model_id: String::new(),
             source_region: String::new(),
             account: Arc::default(),
+            project: Arc::default(),
             attempts: 1,
             code: "OK".to_owned(),
             reason: String::new(),

@@ -24,6 +24,7 @@ object!(ConverseInput {
     "performanceConfig" => performance_config: Optional,
     "serviceTier" => service_tier: Optional,
     "outputConfig" => output_config: Optional,
+    "projectIdentifier" => project_identifier: Optional,
 });
 
 json_oneof!(converse_input::AdditionalModelRequestFields {

@@ -46,7 +46,11 @@ async fn routes(gateway: &Gateway, name: &str) -> Vec<Route> {
 }
 
 /// Repeats the query until what the gateway knows of a target is as expected.
-async fn until(gateway: &Gateway, name: &str, wanted: impl Fn(&[Route]) -> bool) -> Vec<Route> {
+pub(crate) async fn until(
+    gateway: &Gateway,
+    name: &str,
+    wanted: impl Fn(&[Route]) -> bool,
+) -> Vec<Route> {
     soon(async {
         loop {
             let routes = routes(gateway, name).await;

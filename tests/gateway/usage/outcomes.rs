@@ -77,6 +77,7 @@ async fn a_complete_call_has_a_record_with_its_usage_and_cost() {
         ("model_id", json!(MODEL)),
         ("source_region", json!("us-east-1")),
         ("account", json!("")),
+        ("project", json!("")),
         ("attempts", json!(1)),
         ("stop_reason", json!("end_turn")),
         ("bedrock_request_id", json!(call.request_id)),
