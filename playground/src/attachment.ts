@@ -58,7 +58,7 @@ export async function attach(file: File): Promise<Attachment> {
   const document = DOCUMENTS[ending];
   const kind = image !== undefined ? { image } : document !== undefined ? { document } : undefined;
   if (!kind) {
-    throw new Error(`${file.name} can't be attached: Bedrock takes ${ACCEPTED.replaceAll(",", ", ")}`);
+    throw new Error(`${file.name} can't be attached: Bedrock accepts ${ACCEPTED.replaceAll(",", ", ")}`);
   }
   const bytes = new Uint8Array(await file.arrayBuffer());
   if (bytes.length === 0) {

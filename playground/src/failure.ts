@@ -34,7 +34,7 @@ export function failureOf(thrown: unknown): Failure {
   return {
     code: codeName(error.code),
     reason: info?.reason ?? "",
-    message: unreachable(error) ? "The gateway can't be reached. Does it still run?" : error.rawMessage,
+    message: unreachable(error) ? "The gateway can't be reached. Check that it is running." : error.rawMessage,
     retryAfter: retry ? milliseconds(retry.retryDelay) : undefined,
     phase: info?.metadata["phase"] ?? "",
     violations: error.findDetails(BadRequestSchema).flatMap((detail) => detail.fieldViolations),

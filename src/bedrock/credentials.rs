@@ -357,7 +357,7 @@ pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     }
     let of_process = ["external process", "credential process", "Stderr"];
     if of_process.iter().any(|words| text.contains(words)) {
-        return "the profile's credential_process failed; its output is not logged, run it by hand"
+        return "the profile's credential_process failed; run it by hand to see its output, which is not logged"
             .to_owned();
     }
     text

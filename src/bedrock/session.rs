@@ -181,7 +181,7 @@ impl Session {
         tracing::warn!(
             role = self.0.role.arn,
             session = self.0.role.name,
-            "AWS rejects the credentials of a session; the role is assumed again"
+            "AWS rejected the credentials of a session; the gateway assumes the role again"
         );
         true
     }

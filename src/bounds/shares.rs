@@ -232,7 +232,7 @@ impl Shares {
             refused,
             "{}",
             match limited {
-                Limited::Full => "a client was refused: everything is in use",
+                Limited::Full => "a client was refused: the resource is fully used",
                 Limited::Share => "a client was limited to its share: others are waiting",
             }
         );

@@ -229,7 +229,7 @@ fn aliases() -> BTreeMap<String, Alias> {
         alias(
             "claude",
             "us.anthropic.claude-sonnet-5",
-            "Claude by a cross-region inference profile",
+            "Claude through a cross-region inference profile",
         ),
         alias("nova", "amazon.nova-lite-v1:0", "Nova on demand"),
         embed,
@@ -275,7 +275,7 @@ Try, in another terminal:
   echo '{text}' | {key}{program} invoke-model{address} --target embed --body -
   grpcurl -plaintext {header}-d '{request}' {grpc} bedrock.inference.v1.InferenceService/StreamInvoke
 
-Ctrl-C ends it.
+Press Ctrl-C to stop.
 "
     )
 }

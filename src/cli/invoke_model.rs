@@ -17,8 +17,8 @@ use crate::pb::{
 /// Call a model, such as one for embeddings, with a body in its own format
 #[derive(Debug, Args)]
 #[command(after_help = "\
-FILE contains the JSON that the model takes from InvokeModel. The body of the answer is written to standard output as it is, without a line end; with --stream, each chunk is written as a line as soon as it arrives.
-The target, its media type and the tokens are written to standard error. The gateway must allow it: `invoke_model` of the target, `methods` of the caller.
+FILE contains the request body in the model's own format, JSON. The body of the answer is written to standard output unchanged, without a final line break. With --stream, each chunk is written as a line as soon as it arrives.
+The target, the media type of the answer and the tokens are written to standard error. The gateway's configuration must allow the call, by `invoke_model` of the target and `methods` of the caller.
 
 Examples:
   echo '{\"inputText\": \"a lighthouse\"}' | bedrock-grpc invoke-model --target embed --body -

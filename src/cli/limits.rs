@@ -53,7 +53,7 @@ impl Limits {
         }
         if answer.counts_unavailable {
             output.warning(
-                "the gateway's store of limits does not answer: what remains is not known",
+                "the gateway's store of limits does not answer, so the remaining amounts are not known",
             );
         }
         Ok(Exit::Success)

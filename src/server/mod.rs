@@ -94,7 +94,7 @@ impl Listeners {
             let listener = TcpListener::bind(address).map_err(|error| {
                 let hint = match error.kind() {
                     io::ErrorKind::AddrInUse => "; stop the other process, or change the address",
-                    io::ErrorKind::PermissionDenied => "; use a port from 1024 on",
+                    io::ErrorKind::PermissionDenied => "; use port 1024 or higher",
                     _ => "; change the address",
                 };
                 let message = format!("cannot listen on {address}: {error}{hint}");

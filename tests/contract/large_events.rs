@@ -79,7 +79,7 @@ async fn a_stream_waits_for_memory_and_new_calls_are_refused() {
     let mut client = Client::connect(gateway.address).await;
     let (waiting, exchange) = begun(&mut client, &mut upstream).await;
     let answered = tokio::spawn(async move { answer(exchange, &"x".repeat(3 * MIB)).await });
-    let line = gateway.logged("everything is in use").await;
+    let line = gateway.logged("the resource is fully used").await;
     assert!(line.contains("request memory"), "{line}");
 
     let request = StreamInvokeRequest {

@@ -66,14 +66,14 @@ alerts:
     expr: sum({{ include "bedrock-grpc.risen" (dict "metric" $calls "selector" (printf `%s, reason=~"UPSTREAM_TRUNCATED|UPSTREAM_CORRUPT|UPSTREAM_IDLE|MODEL_STREAM_ERROR"` $pods) "window" "10m") }}) by (reason, target) > 5
     for: 10m
     severity: warning
-    summary: {{ printf "Answers of {{ $labels.target }} break off: {{ $labels.reason }}" | quote }}
+    summary: {{ printf "Answers of {{ $labels.target }} are cut off: {{ $labels.reason }}" | quote }}
     description: Bedrock's streams end before their answers do. Callers get an error, never a short answer that looks complete.
   - alert: BedrockGrpcSlowFirstEvent
     expr: histogram_quantile(0.95, sum(rate(bedrock_grpc_time_to_first_event_seconds_bucket{ {{- $pods -}} }[10m])) by (le, target)) > {{ $rule.firstEventSeconds }}
     for: 15m
     severity: warning
     summary: {{ printf "One call in twenty to {{ $labels.target }} waits {{ $value | humanizeDuration }} or longer for its first event" | quote }}
-    description: Bedrock is slow to start, or attempts are repeated. Compare targets; a profile over more Regions may help.
+    description: Bedrock is slow to start, or calls need several attempts. Compare targets; a profile over more Regions may help.
   - alert: BedrockGrpcSlowTokens
     expr: histogram_quantile(0.99, sum(rate(bedrock_grpc_inter_token_gap_seconds_bucket{ {{- $pods -}} }[10m])) by (le, target)) > {{ $rule.tokenGapSeconds }}
     for: 15m
@@ -91,7 +91,7 @@ alerts:
     expr: max(bedrock_grpc_open_calls{ {{- $pods -}} }) / {{ $streams }} > {{ $rule.fullRatio }}
     for: 10m
     severity: warning
-    summary: {{ printf "A pod serves {{ $value | humanizePercentage }} of the calls that it accepts" | quote }}
+    summary: {{ printf "A pod serves {{ $value | humanizePercentage }} of its maximum of open calls" | quote }}
     description: If other pods are less full, clients do not balance; use the headless Service with round_robin. Otherwise scale out.
   {{- end }}
   - alert: BedrockGrpcPanic
@@ -99,7 +99,7 @@ alerts:
     for: 0m
     severity: warning
     summary: A bug in the gateway ended a call
-    description: The log has the call's request ID and the place in the code. Other calls continue. Please report it.
+    description: The log has the call's request ID and the location in the code. Other calls continue. Please report it.
   - alert: BedrockGrpcUnknownMembers
     expr: sum({{ include "bedrock-grpc.risen" (dict "metric" "bedrock_grpc_unknown_total" "selector" $pods "window" "1h") }}) by (kind) > 0
     for: 0m
@@ -115,7 +115,7 @@ alerts:
     for: 5m
     severity: warning
     summary: {{ printf "{{ $labels.pod }} refuses the last change of its configuration" | quote }}
-    description: The previous configuration stays in use, but a pod that starts anew fails. The pod's log has a line for each problem.
+    description: The previous configuration stays in use, but a pod that starts now fails. The pod's log has a line for each problem.
   - alert: BedrockGrpcModelEndOfLife
     # AWS announces the end at least six months before. Half of that is left for the move.
     expr: min by (model_id, source_region) (bedrock_grpc_model_end_of_life_timestamp_seconds{ {{- $pods -}} }) - time() < 90 * 86400
@@ -138,7 +138,7 @@ alerts:
   expr: absent(bedrock_grpc_open_calls{ {{- $pods -}} })
   for: 5m
   severity: critical
-  summary: No pod of {{ $name }} has metrics
+  summary: Prometheus has no metrics of any pod of {{ $name }}
   description: No pod runs, or Prometheus scrapes none. Look at the pods' events and logs, then at the ServiceMonitor or PodMonitor.
 - alert: BedrockGrpcPodsMissing
   # By the pods that Prometheus scrapes, against the number that the chart asks for; and by
@@ -151,7 +151,7 @@ alerts:
     max(kube_deployment_status_replicas_available{ {{- $deployment -}} }) < max(kube_deployment_spec_replicas{ {{- $deployment -}} })
   for: 15m
   severity: warning
-  summary: {{ printf "Only {{ $value }} pods of %s are there" $name | quote }}
+  summary: {{ printf "Only {{ $value }} pods of %s are available" $name | quote }}
   description: Pods crash, can't be scheduled, or do not become ready. Look at `kubectl get pods` and the pods' events.
 - alert: BedrockGrpcRestarts
   # The gateway's own start time, and the restarts that kube-state-metrics counts, if it is there.
@@ -198,7 +198,7 @@ alerts:
   for: 5m
   severity: warning
   summary: {{ printf "{{ $labels.pod }} cannot fetch the keys of {{ $labels.issuer }}" | quote }}
-  description: Known keys stay valid, but tokens with new keys are refused, and without any key all of the issuer's tokens. The log says why.
+  description: Known keys stay valid, but tokens with new keys are refused. A pod without any key refuses all of the issuer's tokens. The log says why.
 {{- end }}
 {{- include "bedrock-grpc.alertsOnLimitsStore" . }}
 {{- $config := include "bedrock-grpc.writtenConfig" . | fromYaml }}
@@ -208,7 +208,7 @@ alerts:
   for: 5m
   severity: warning
   summary: {{ printf "Many calls have no valid credential: {{ $labels.reason }}" | quote }}
-  description: A client has a wrong, expired or revoked credential, or someone tries keys. The audit lines in the log have the addresses.
+  description: A client has a wrong, expired or revoked credential, or someone is guessing keys. The audit lines in the log have the addresses.
 {{- end }}
 {{- if get (get $config "limits" | default dict) "store" }}
 - alert: BedrockGrpcBudget

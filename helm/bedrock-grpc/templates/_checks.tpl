@@ -106,7 +106,7 @@ the path of the value to change and says how. configmap.yaml, which is always re
     {{- fail "tls.certificate.issuerRef.name: required with tls.certificate.enabled" -}}
   {{- end -}}
   {{- if $v.tls.existingSecret -}}
-    {{- fail "tls.existingSecret: leave it empty with tls.certificate.enabled, which makes its own Secret" -}}
+    {{- fail "tls.existingSecret: leave it empty with tls.certificate.enabled, which creates its own Secret" -}}
   {{- end -}}
   {{- $key := $certificate.privateKey | default dict -}}
   {{- $sizes := get (dict "RSA" (list 2048 3072 4096 8192) "ECDSA" (list 256 384 521)) (toString $key.algorithm) -}}

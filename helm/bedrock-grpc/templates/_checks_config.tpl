@@ -205,7 +205,7 @@
       {{- if get $limits $key -}}
         {{- $path := printf "config.%s.%s.limits.%s" $section $name $key -}}
         {{- if not $store -}}
-          {{- fail (printf "%s: needs config.limits.store; memory keeps the counts until the pod ends, for each pod by itself" $path) -}}
+          {{- fail (printf "%s: needs config.limits.store; memory counts for each pod separately, and loses the counts when the pod ends" $path) -}}
         {{- end -}}
         {{- if and (hasPrefix "usd" $key) (not $config.prices) -}}
           {{- fail (printf "%s: needs config.prices, because without them the cost of calls is unknown" $path) -}}

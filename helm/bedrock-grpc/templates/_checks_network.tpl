@@ -47,13 +47,13 @@
 {{- if eq $type "ClusterIP" -}}
   {{- range $key := list "nodePort" "loadBalancerClass" "loadBalancerSourceRanges" "externalTrafficPolicy" -}}
     {{- if get $service $key -}}
-      {{- fail (printf "%s.%s: means nothing to a Service of type ClusterIP; remove it, or set %s.type" $path $key $path) -}}
+      {{- fail (printf "%s.%s: has no effect on a Service of type ClusterIP; remove it, or set %s.type" $path $key $path) -}}
     {{- end -}}
   {{- end -}}
 {{- else if eq $type "NodePort" -}}
   {{- range $key := list "loadBalancerClass" "loadBalancerSourceRanges" -}}
     {{- if get $service $key -}}
-      {{- fail (printf "%s.%s: means nothing to a Service of type NodePort; remove it, or set %s.type to LoadBalancer" $path $key $path) -}}
+      {{- fail (printf "%s.%s: has no effect on a Service of type NodePort; remove it, or set %s.type to LoadBalancer" $path $key $path) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}

@@ -119,7 +119,7 @@
   {{- if regexMatch "rewrite|use-regex" $key -}}{{- $rewrites = true -}}{{- end -}}
 {{- end -}}
 {{- if and $ingress.className (hasKey ($ingress.annotations | default dict) "kubernetes.io/ingress.class") -}}
-  {{- fail "ingress.className: Kubernetes rejects it beside the annotation kubernetes.io/ingress.class; remove the annotation" -}}
+  {{- fail "ingress.className: Kubernetes rejects it together with the annotation kubernetes.io/ingress.class; remove the annotation" -}}
 {{- end -}}
 {{- $path := $ingress.path -}}
 {{- if and (eq $ingress.pathType "Prefix") (not $rewrites) (not (regexMatch "^/$|^/[a-zA-Z_][a-zA-Z_0-9]*\\.[a-zA-Z_0-9.]+(/[A-Za-z_0-9]*)?$" $path)) -}}
@@ -143,7 +143,7 @@
     {{- fail "tls.clients.required: an ALB has no client certificate for the gateway, so every call would fail; set it to false, or ingress.enabled" -}}
   {{- end -}}
   {{- if and (eq $v.ingress.controller "nginx") (not (hasKey ($v.ingress.annotations | default dict) "nginx.ingress.kubernetes.io/proxy-ssl-secret")) -}}
-    {{- fail "tls.clients.required: nginx has no client certificate for the gateway, so every call would fail; name one by the annotation nginx.ingress.kubernetes.io/proxy-ssl-secret in ingress.annotations, or set this to false" -}}
+    {{- fail "tls.clients.required: nginx has no client certificate for the gateway, so every call would fail; name one with the annotation nginx.ingress.kubernetes.io/proxy-ssl-secret in ingress.annotations, or set this to false" -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}

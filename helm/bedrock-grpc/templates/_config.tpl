@@ -77,7 +77,7 @@ Takes a dict of "root", "key" and "seconds", the load balancer's limit for silen
 {{- range $limit := list "heartbeat" "headers_after" -}}
   {{- $silence := get $silences $limit -}}
   {{- if and (ne $silence "unknown") (ne $.seconds "unknown") (le (int64 $.seconds) (int64 $silence)) -}}
-    {{- fail (printf "%s: %s s is not more than config.limits.%s, %s s: the load balancer would cut streams while Bedrock thinks" $.key $.seconds $limit $silence) -}}
+    {{- fail (printf "%s: %s s is not more than config.limits.%s, %s s: the load balancer would close streams while Bedrock is silent" $.key $.seconds $limit $silence) -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -121,7 +121,7 @@ Takes a dict of "root", "key" and "seconds", the load balancer's limit for silen
 {{- if ne $drain "unknown" -}}
   {{- $least := min 3600 (int64 $drain) -}}
   {{- if and (not (kindIs "invalid" $set)) (lt (int64 $set) (int64 $least)) -}}
-    {{- fail (printf "autoscaling.scaleDown.stabilizationWindowSeconds: %d is shorter than config.drain.lame_duck + config.drain.limit, %d: load that comes back would start new pods while the old ones still drain" (int64 $set) (int64 $least)) -}}
+    {{- fail (printf "autoscaling.scaleDown.stabilizationWindowSeconds: %d is shorter than config.drain.lame_duck + config.drain.limit, %d: load that returns would start new pods while the old ones still drain" (int64 $set) (int64 $least)) -}}
   {{- end -}}
   {{- if kindIs "invalid" $set -}}{{ max 300 $least }}{{- else -}}{{ int64 $set }}{{- end -}}
 {{- else if kindIs "invalid" $set -}}

@@ -119,13 +119,13 @@
   for: 2m
   {{- $policy := include "bedrock-grpc.configValue" (dict "root" . "path" (list "limits" "on_store_failure") "default" "local") }}
   severity: {{ eq $policy "deny" | ternary "critical" "warning" }}
-  summary: {{ printf "{{ $labels.pod }} decides calls without the store of limits" | quote }}
+  summary: {{ printf "{{ $labels.pod }} cannot use the store of limits" | quote }}
   description: {{ printf "on_store_failure is %s. Calls that are not counted now are charged when the store is back. The log and bedrock_grpc_limit_store_failures_total have the reason." $policy | quote }}
 - alert: BedrockGrpcLimitsStoreEviction
   expr: max(bedrock_grpc_limit_store_evicts{ {{- $pods -}} }) > 0
   for: 5m
   severity: warning
   summary: The store of limits can evict counts
-  description: Its memory is bounded and its maxmemory-policy drops keys without a TTL, so budgets can start anew. Set the policy to noeviction.
+  description: Its memory is bounded and its maxmemory-policy evicts keys without a TTL, so budgets can start at zero again. Set the policy to noeviction.
 {{- end }}
 {{- end -}}

@@ -77,7 +77,7 @@ function reasoningView(block: ReasoningBlock): BlockView {
       text.show(block.text);
       if (block.complete && block.text === "") {
         const encrypted = block.redacted.length > 0;
-        body.textContent = encrypted ? `Encrypted by the provider: ${sizeText(block.redacted.length)}` : "Kept to itself by the model";
+        body.textContent = encrypted ? `Encrypted by the provider: ${sizeText(block.redacted.length)}` : "The model does not show its reasoning";
       }
     },
   };
@@ -116,9 +116,9 @@ function imageView(block: ImageBlock): BlockView {
     element,
     update() {
       if (block.error !== undefined) {
-        element.textContent = `The model could not make the image: ${block.error}`;
+        element.textContent = `The model could not generate the image: ${block.error}`;
       } else if (block.complete && block.bytes) {
-        element.replaceChildren(picture(block.bytes, `image/${block.format}`, "Image by the model"));
+        element.replaceChildren(picture(block.bytes, `image/${block.format}`, "Image from the model"));
       }
     },
   };

@@ -77,7 +77,7 @@ export function failureCard(failure: Failure, cut: boolean, retry: () => void): 
     { className: "card failure" },
     h("p", { className: "title" }, h("strong", {}, reason || code), reason !== "" && h("span", { className: "note" }, ` ${code}`)),
     h("p", {}, ...withCode(message)),
-    cut && h("p", { className: "note" }, "The answer broke off: what came is valid, and incomplete."),
+    cut && h("p", { className: "note" }, "The answer was cut off. The part that arrived is valid but incomplete."),
     // A single violation is in the message already.
     violations.length > 1 &&
       h("ul", {}, ...violations.map(({ field, description }) => h("li", {}, h("code", {}, field), " ", ...withCode(description)))),

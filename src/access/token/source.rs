@@ -96,7 +96,7 @@ impl Source {
                 let document = document(client, &url, None).await?;
                 if document.issuer != *issuer {
                     return Err(format!(
-                        "{url}: the document names another issuer than the configured one"
+                        "{url}: the document names an issuer that is not the configured one"
                     ));
                 }
                 if !is_secure_url(&document.jwks_uri) {

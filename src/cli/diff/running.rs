@@ -49,7 +49,7 @@ pub(super) struct AdminPort {
 
 /// Parses the address of an admin port, such as `http://127.0.0.1:9090`.
 pub(super) fn parse(url: &str) -> Result<AdminPort, String> {
-    let wrong = || "write the address of the admin port, such as http://127.0.0.1:9090".to_owned();
+    let wrong = || "write the URL of the admin port, such as http://127.0.0.1:9090".to_owned();
     let uri: Uri = url.parse().map_err(|_| wrong())?;
     let is_plain = uri.scheme_str() == Some("http") && matches!(uri.path(), "" | "/" | "/config");
     let host = uri.host().filter(|_| is_plain).ok_or_else(wrong)?;
@@ -71,7 +71,7 @@ async fn ask(host: &str, port: u16) -> Result<Running, String> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let stream = TcpStream::connect((bare, port))
         .await
-        .map_err(|error| format!("{error}; name the admin port of a running gateway by --admin"))?;
+        .map_err(|error| format!("{error}; pass the URL of a running gateway's admin port with --admin"))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| text(&error))?;

@@ -41,16 +41,16 @@ fn of_tls(error: &rustls::Error) -> &'static str {
         }
         Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
-        ) => "name the certificate authority of the gateway by --ca",
+        ) => "pass the gateway's CA certificate with --ca",
         Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => "use a host name in --address that the certificate of the gateway has",
+        ) => "use a host name in --address that is in the gateway's certificate",
         Error::InvalidCertificate(
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. },
-        ) => "the operator must renew the certificate of the gateway; also check this clock",
+        ) => "the operator must renew the gateway's certificate; also check the clock of this machine",
         Error::AlertReceived(_) => {
             "the gateway refused the client certificate: check --client-cert and --client-key"
         }

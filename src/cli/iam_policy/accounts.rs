@@ -22,7 +22,7 @@ pub(super) fn policies(
     own_role: Option<&str>,
 ) -> Result<(Value, Vec<String>), String> {
     let own_role = own_role.ok_or(
-        "the configuration has `accounts`: give --own-role, the ARN of the role or user whose credentials the gateway has",
+        "the configuration has `accounts`: pass --own-role, the ARN of the role or user whose credentials the gateway has",
     )?;
     let own = Policy::of(config, "", names)?;
     let mut notes = own.notes().to_vec();

@@ -82,7 +82,7 @@ pub(super) fn read(section: &mut Section<'_>, name: &'static str) -> Vec<ApiKey>
         section.report(
             name,
             format!(
-                "at most {KEYS_PER_CALLER} keys: the current one, and the next one while clients change over"
+                "at most {KEYS_PER_CALLER} keys: the current key, and the next one during a rotation; remove the others"
             ),
         );
     }

@@ -138,7 +138,7 @@ pub(in crate::config) fn read(limits: &mut Section<'_>, rules: &Rules) -> Quota 
         if limit.is_some() && rules.store == LimitsStore::Unset {
             limits.report(
                 key,
-                "needs limits.store, because a process loses its counts when it ends: `rediss://HOST`, or `memory`, which accepts that, for one replica",
+                "needs limits.store: `rediss://HOST`, or `memory` for one replica that loses its counts when it ends",
             );
         }
         if limit.is_some() && key.starts_with("usd") && !rules.has_prices {

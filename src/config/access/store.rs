@@ -193,7 +193,7 @@ fn word_or_url(text: &str) -> Result<LimitsStore, String> {
         "memory" => Ok(LimitsStore::Memory),
         _ if text.contains("://") => Ok(LimitsStore::Redis(Box::new(url(text)?))),
         _ => Err(format!(
-            "must be `memory`, for counts in this process that start anew with it, or a store that replicas share: {URL_HINT}"
+            "must be `memory`, which loses its counts when this process ends, or a store that replicas share: {URL_HINT}"
         )),
     }
 }

@@ -219,7 +219,7 @@ fn read_issuer(
                 && is_fetched
             {
                 let message = format!(
-                    "its keys cannot be discovered: {message}; or set jwks_url or jwks_file"
+                    "its keys cannot be discovered: {message}. Alternatively, set jwks_url or jwks_file"
                 );
                 section.report("issuer", message);
             }

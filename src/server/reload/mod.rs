@@ -143,11 +143,11 @@ async fn finished<T>(mut step: JoinHandle<T>) -> Option<T> {
         match tokio::time::timeout(SLOW, &mut step).await {
             Ok(Ok(done)) => return Some(done),
             Ok(Err(error)) => {
-                tracing::error!(%error, "changes of the configuration are no longer used; restart the gateway");
+                tracing::error!(%error, "the gateway no longer reads changes of the configuration; restart it");
                 return None;
             }
             Err(_) => tracing::warn!(
-                "the files of the configuration have been read for {SLOW:?} without an end; check that their file system answers, and that no program keeps changing them"
+                "reading the configuration files has taken more than {SLOW:?}; check that their file system responds, and that no program keeps changing them"
             ),
         }
     }
@@ -184,7 +184,7 @@ impl Current {
             metrics.config.last_reload_successful.set(1);
             tracing::info!(
                 generation = number,
-                "the configuration was read again; it is the one in use"
+                "the configuration was read again and has not changed"
             );
             return;
         }

@@ -46,7 +46,7 @@ impl Watch {
             }
         });
         if let Err(error) = &watcher {
-            tracing::warn!(%error, "files cannot be watched; the gateway looks at them at intervals");
+            tracing::warn!(%error, "files cannot be watched; the gateway checks them at intervals");
         }
         Self {
             watcher: watcher.ok(),

@@ -62,7 +62,7 @@ impl ConfigMetrics {
         );
         registry.register(
             "config_generations_in_use",
-            "Configurations that are current, or that calls still use which began before a reload",
+            "Configurations in use: the current one, and those of calls that began before a reload",
             metrics.generations_in_use.clone(),
         );
         metrics

@@ -97,7 +97,7 @@ impl LimitStore {
         );
         registry.register(
             "limit_store_without",
-            "Calls with limits that were decided without the store, by limits.on_store_failure",
+            "Calls with limits that did not use the store because it failed, by limits.on_store_failure",
             all.without.clone(),
         );
         registry.register(

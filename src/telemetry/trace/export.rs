@@ -178,7 +178,7 @@ impl Tally {
     fn tell_the_rest(&self) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            tracing::warn!(lost, "dropped spans before the process ended");
+            tracing::warn!(lost, "dropped spans at shutdown");
         }
     }
 }

@@ -127,7 +127,7 @@ impl Writer {
             self.shared.dropped.inc_by(left as u64);
             tracing::warn!(
                 records = left,
-                "dropped usage records: the sink did not accept them in time before the end"
+                "dropped usage records: the sink did not accept them in time at shutdown"
             );
         }
     }
@@ -192,7 +192,7 @@ impl Shared {
                     sink = sink.name(),
                     records = rest.len(),
                     error,
-                    "dropped usage records before the end"
+                    "dropped usage records at shutdown"
                 );
                 return;
             }

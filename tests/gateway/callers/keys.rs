@@ -199,7 +199,7 @@ async fn keys_in_a_file_are_reloaded_while_calls_run() {
     gateway.stream(keyed(ask("nova"), &old)).await.is_whole();
     is_refused(&gateway.stream(keyed(ask("nova"), &new)).await);
 
-    // Both keys are valid while clients change over; then the old one is revoked.
+    // Both keys are valid during a rotation; then the old one is revoked.
     fs::write(
         keys.path(),
         format!("team-a:\n{}{}", entry(&old), entry(&new)),

@@ -40,7 +40,7 @@ async fn the_previous_text_needs_no_reload() {
     let mut gateway = Reloading::start(&alias("one", MODEL)).await;
     gateway.becomes("targets: 1\n", REFUSED).await;
     gateway
-        .becomes(&alias("one", MODEL), "it is the one in use")
+        .becomes(&alias("one", MODEL), "read again and has not changed")
         .await;
     assert!(gateway.last_reload_successful().await);
 }

@@ -154,7 +154,7 @@ async fn the_environment_switches_it_on_and_losses_are_logged_once() {
     assert!(
         ended
             .stderr
-            .contains("dropped spans before the process ended")
+            .contains("dropped spans at shutdown")
     );
     assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
 }

@@ -72,7 +72,7 @@ impl Told {
                 address = address_of(&shared.options),
                 %error,
                 policy = shared.options.on_failure.as_str(),
-                "cannot connect to the store of limits; calls are decided without it"
+                "cannot connect to the store of limits; until it is back, limits.on_store_failure applies"
             );
             self.connect_error = Some(error);
         }
@@ -159,7 +159,7 @@ impl Shared {
             if repeated > 0 {
                 tracing::warn!(
                     repeated,
-                    "the store of limits has lost settlements; they are sent again"
+                    "the store of limits has lost settlements; the gateway sends them again"
                 );
             }
         }

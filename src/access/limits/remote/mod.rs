@@ -125,7 +125,7 @@ impl Remote {
                 .inc_by(u64::try_from(left).unwrap_or(u64::MAX));
             tracing::error!(
                 left,
-                "calls are not settled in the store of limits; they stay charged as reserved"
+                "some calls could not be settled in the store of limits; they stay charged as reserved"
             );
         }
         self.shared.leave().await;

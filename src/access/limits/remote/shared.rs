@@ -168,7 +168,7 @@ impl Shared {
             tracing::warn!(
                 error = %trouble,
                 policy = self.options.on_failure.as_str(),
-                "the store of limits does not answer; calls are decided without it"
+                "the store of limits does not answer; until it is back, limits.on_store_failure applies"
             );
             self.show();
         }
