@@ -81,7 +81,9 @@ fn name(text: &str) -> Result<String, String> {
 
 fn not_after(text: &str) -> Result<String, String> {
     if ApiKey::read_time(text)? <= SystemTime::now() {
-        return Err("is in the past, so the key would never be valid; write a later time".to_owned());
+        return Err(
+            "is in the past, so the key would never be valid; write a later time".to_owned(),
+        );
     }
     Ok(text.to_owned())
 }

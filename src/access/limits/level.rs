@@ -6,12 +6,14 @@
 //! | minute | the used amount that is not refilled yet, times 60,000 | `limit` per millisecond |
 //! | day, month | the amount used in the current period | when the next period begins |
 
-use super::kind::{Limit, Window};
+use super::{
+    kind::{Limit, Window},
+    period::{DAY, end_of, number_of},
+};
 
 /// The number of milliseconds in a minute. Buckets count amounts multiplied by this number, so that
 /// the refill of one millisecond is an integer.
 const MINUTE: u64 = 60_000;
-const DAY: u64 = 24 * 60 * MINUTE;
 
 /// One count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,70 +145,5 @@ fn scaled(limit: &Limit, amount: u64) -> u64 {
     match limit.kind.window() {
         Window::Minute => amount.saturating_mul(MINUTE),
         _ => amount,
-    }
-}
-
-/// Returns the number of the day or month that contains a time. Later periods have higher numbers.
-fn number_of(window: Window, now: u64) -> u64 {
-    match window {
-        Window::Month => {
-            let (year, month) = month_of(now / DAY);
-            year * 12 + month
-        }
-        _ => now / DAY,
-    }
-}
-
-/// Returns the end of the day or month that contains a time.
-fn end_of(window: Window, now: u64) -> u64 {
-    let day = now / DAY;
-    match window {
-        Window::Month => {
-            let this = month_of(day);
-            let next = (1..=31).find(|days| month_of(day + days) != this);
-            (day + next.unwrap_or(1)) * DAY
-        }
-        _ => (day + 1) * DAY,
-    }
-}
-
-/// Returns the year and month of a day, whose number counts from 1970-01-01. This is Howard
-/// Hinnant's algorithm `civil_from_days`: its years begin in March, so that a leap day is the last
-/// day of a year.
-fn month_of(day: u64) -> (u64, u64) {
-    let day = day + 719_468;
-    let era = day / 146_097;
-    let day_of_era = day % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    (era * 400 + year_of_era + u64::from(month <= 2), month)
-}
-
-#[cfg(test)]
-mod tests {
-    use time::{OffsetDateTime, Time};
-
-    use super::*;
-
-    #[test]
-    fn months_are_those_of_the_calendar() {
-        for day in 0..60_000_u64 {
-            let date = OffsetDateTime::from_unix_timestamp((day * 86_400) as i64).unwrap();
-            let expected = (date.year() as u64, u64::from(u8::from(date.month())));
-            assert_eq!(month_of(day), expected, "{date}");
-            if day % 97 == 0 {
-                let first = date.replace_day(1).unwrap();
-                let next = (first + time::Duration::days(32)).replace_day(1).unwrap();
-                let end = next.replace_time(Time::MIDNIGHT).unix_timestamp() as u64 * 1_000;
-                assert_eq!(end_of(Window::Month, day * DAY + 7), end, "{date}");
-            }
-        }
     }
 }

@@ -10,6 +10,7 @@
 //! | `kind` | the kinds of limits, and the period for which each counts |
 //! | `scope` | the caller, group or target to which a limit applies |
 //! | `level` | the arithmetic of one count |
+//! | `period` | when the day or the month of a limit ends |
 //! | `store` | the trait of stores, which hold the counts |
 //! | `decision` | decides whether a call fits, and computes the state of its limits |
 //! | `process` | a store that counts in this process |
@@ -24,6 +25,7 @@ mod charge;
 mod decision;
 mod kind;
 mod level;
+mod period;
 mod price;
 mod process;
 mod refusal;

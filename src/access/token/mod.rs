@@ -8,28 +8,28 @@
 //! |---|---|
 //! | `issuer` | one trusted issuer: checks the signature and claims of its tokens |
 //! | `claims` | reads tokens, before and after the signature is checked |
-//! | `cache` | caches recently checked tokens |
-//! | `issuer_keys` | the current keys of an issuer, and the task that refreshes them |
+//! | `verified_tokens` | caches tokens that were verified recently |
+//! | `issuer_keys` | caches the keys of an issuer (JWKS), with the task that refreshes them |
 //! | `source` | the location of keys: a file, a URL, discovery, the API server |
 //! | `key_set` | a set of public keys (JWKS) |
 //! | `fetch` | makes one HTTP GET request within limits |
 
-mod cache;
 mod claims;
 mod fetch;
 mod issuer;
 mod issuer_keys;
 mod key_set;
 mod source;
+mod verified_tokens;
 
 use std::{sync::Arc, time::SystemTime};
 
 use jsonwebtoken::crypto::{self, CryptoProvider};
 
 use self::{
-    cache::Cache,
     claims::Unchecked,
     issuer::{Checked, Issuer},
+    verified_tokens::VerifiedTokens,
 };
 use super::{
     credential::Credential,
@@ -53,7 +53,7 @@ pub struct TokenVerifier(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     issuers: Vec<Issuer>,
-    cache: Cache,
+    verified: VerifiedTokens,
 }
 
 impl TokenVerifier {
@@ -82,8 +82,8 @@ impl TokenVerifier {
         let issuers = jwt
             .chain(kubernetes.map(|options| Issuer::kubernetes(options, known, metrics)))
             .collect::<Result<Vec<_>, _>>()?;
-        let cache = Cache::default();
-        Ok((!issuers.is_empty()).then(|| Self(Arc::new(Inner { issuers, cache }))))
+        let verified = VerifiedTokens::default();
+        Ok((!issuers.is_empty()).then(|| Self(Arc::new(Inner { issuers, verified }))))
     }
 }
 
@@ -102,7 +102,7 @@ impl Inner {
                     return match checked {
                         Ok(valid) => {
                             let claimed = Arc::clone(&valid.claimed);
-                            self.cache.insert(hash, index, valid);
+                            self.verified.insert(hash, index, valid);
                             Checked::Done(Ok(claimed))
                         }
                         Err(Some(rejection)) => Checked::Done(Err(rejection)),
@@ -148,7 +148,7 @@ impl Verifier for TokenVerifier {
         let inner = &self.0;
         let hash = sha256(token);
         let generation = |index: usize| Some(inner.issuers.get(index)?.ring.generation());
-        if let Some(claimed) = inner.cache.get(&hash, now, generation) {
+        if let Some(claimed) = inner.verified.get(&hash, now, generation) {
             return Verification::Valid(claimed);
         }
         match inner.check(token, hash) {

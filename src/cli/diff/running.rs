@@ -69,9 +69,9 @@ pub(super) async fn fetch(AdminPort { host, port }: &AdminPort) -> Result<Runnin
 async fn ask(host: &str, port: u16) -> Result<Running, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((bare, port))
-        .await
-        .map_err(|error| format!("{error}; pass the URL of a running gateway's admin port with --admin"))?;
+    let stream = TcpStream::connect((bare, port)).await.map_err(|error| {
+        format!("{error}; pass the URL of a running gateway's admin port with --admin")
+    })?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| text(&error))?;

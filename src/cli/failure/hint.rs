@@ -50,7 +50,9 @@ fn of_tls(error: &rustls::Error) -> &'static str {
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. },
-        ) => "the operator must renew the gateway's certificate; also check the clock of this machine",
+        ) => {
+            "the operator must renew the gateway's certificate; also check the clock of this machine"
+        }
         Error::AlertReceived(_) => {
             "the gateway refused the client certificate: check --client-cert and --client-key"
         }

@@ -6,6 +6,7 @@ mod catch_panic;
 mod context;
 mod cors;
 mod cross_site;
+mod grpc_web;
 mod identity;
 mod non_inference;
 mod rate_limits;
@@ -18,7 +19,6 @@ use std::convert::Infallible;
 
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, service::Routes};
-use tonic_web::GrpcWebLayer;
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
 use crate::{access::Gate, grpc::Generations, telemetry::UsageRecords};
@@ -48,7 +48,7 @@ pub fn stack(
         // anything is read.
         .layer(cross_site::CrossSiteLayer)
         // All layers below handle only gRPC.
-        .layer(GrpcWebLayer::new())
+        .layer(grpc_web::layer())
         // This layer is inside of gRPC-Web, which converts the trailers of a caught panic to a part
         // of the body.
         .layer(catch_panic::CatchPanicLayer)

@@ -3,12 +3,12 @@
 //! | file | job |
 //! |---|---|
 //! | `breaker` | skips a route that fails, and probes whether it has recovered |
-//! | `cool_down` | the cooldown: skips a route that Bedrock throttles |
+//! | `cooldown` | the cooldown: skips a route that Bedrock throttles |
 //! | `load` | measures open calls and the time to the first event, to compare routes |
 //! | `jitter` | randomizes times |
 
 mod breaker;
-mod cool_down;
+mod cooldown;
 mod jitter;
 mod load;
 
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 pub use self::breaker::BreakerState;
-use self::{breaker::Breaker, cool_down::Cooldown, load::RouteLoad};
+use self::{breaker::Breaker, cooldown::Cooldown, load::RouteLoad};
 use crate::error::{Failure, Reason};
 
 /// The health of a route. Cheap to clone; all clones share the same route.
@@ -27,7 +27,7 @@ pub struct RouteHealth(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     breaker: Breaker,
-    cool_down: Cooldown,
+    cooldown: Cooldown,
     load: RouteLoad,
     /// Whether any call has shown whether the route works.
     tried: bool,
@@ -163,7 +163,7 @@ impl RouteHealth {
         HealthSnapshot {
             availability: state.availability(now),
             breaker: state.breaker.state(now),
-            cools_until: state.cool_down.until(now),
+            cools_until: state.cooldown.until(now),
             tried: state.tried,
             open_calls: state.load.open(),
         }
@@ -190,7 +190,7 @@ impl RouteHealth {
 
 impl State {
     fn availability(&self, now: Instant) -> Availability {
-        if let Some(until) = self.cool_down.until(now) {
+        if let Some(until) = self.cooldown.until(now) {
             return Availability::ThrottledUntil(until);
         }
         match self.breaker.skipped_until(now) {
@@ -223,7 +223,7 @@ impl RoutePermit {
         state
             .load
             .answers(now, now.saturating_duration_since(self.began));
-        state.cool_down.answered(now);
+        state.cooldown.answered(now);
         if std::mem::take(&mut self.probe) {
             state.breaker.probe_answered();
         }
@@ -242,7 +242,7 @@ impl RoutePermit {
                 state.tried = true;
                 let used_up = failure.reason == Reason::UpstreamQuota;
                 state
-                    .cool_down
+                    .cooldown
                     .throttled(now, failure.retry_after, used_up, fastrand::f64());
                 // Bedrock has responded, so the route works and the probe has succeeded.
                 if std::mem::take(&mut self.probe) {

@@ -178,7 +178,7 @@ async fn a_route_without_capacity_is_skipped_for_as_long_as_bedrock_asks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_under_way_make_no_cool_down_longer() {
+async fn calls_under_way_make_no_cooldown_longer() {
     let health = RouteHealth::default();
     fail(&health, Reason::UpstreamThrottled);
     let first = availability(&health);
@@ -220,7 +220,7 @@ impl Quota {
 /// Checks the cooldown with quotas of several sizes and kinds, and with more calls than they allow.
 /// It must reach a length at which few calls are throttled and almost all of the quota is used.
 #[tokio::test(start_paused = true)]
-async fn cool_downs_find_the_length_that_a_quota_needs() {
+async fn cooldowns_find_the_length_that_a_quota_needs() {
     for slides in [false, true] {
         for (per_second, offered_per_second) in [(3.0, 5.0), (10.0, 15.0), (30.0, 90.0)] {
             let health = RouteHealth::default();

@@ -80,7 +80,10 @@ async fn sighup_has_the_file_read_at_once() {
     let mut gateway = Reloading::start(&alias("one", MODEL)).await;
     for _ in 0..2 {
         gateway.process.signal("HUP").await;
-        gateway.process.logged("read again and has not changed").await;
+        gateway
+            .process
+            .logged("read again and has not changed")
+            .await;
     }
     gateway.stream(ask("one")).await.is_whole();
 }

@@ -57,7 +57,10 @@ async fn a_changed_file_of_a_value_takes_effect() {
         gateway.stream(keyed(ask("one"), &new)).await.is_whole();
     }
     fs::write(&path, sha256_of(&new)).unwrap();
-    gateway.process.logged("read again and has not changed").await;
+    gateway
+        .process
+        .logged("read again and has not changed")
+        .await;
     assert!(gateway.last_reload_successful().await);
     let log = gateway.process.log();
     for secret in ["hunter2", &sha256_of(&old), &sha256_of(&new)] {

@@ -151,10 +151,6 @@ async fn the_environment_switches_it_on_and_losses_are_logged_once() {
     let ended = serve.process.end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!ended.stderr.contains("dropping spans"), "{}", ended.stderr);
-    assert!(
-        ended
-            .stderr
-            .contains("dropped spans at shutdown")
-    );
+    assert!(ended.stderr.contains("dropped spans at shutdown"));
     assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
 }

@@ -1,5 +1,5 @@
-//! Caches recently checked tokens by their SHA-256. Only valid tokens are cached, and their number
-//! is limited.
+//! Caches tokens that were verified recently, by their SHA-256. The number of cached tokens is
+//! limited.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use crate::access::claimed_caller::ClaimedCaller;
 const MOST_TOKENS: usize = 8_192;
 
 #[derive(Debug, Default)]
-pub(super) struct Cache(RwLock<HashMap<[u8; 32], Entry>>);
+pub(super) struct VerifiedTokens(RwLock<HashMap<[u8; 32], Entry>>);
 
 #[derive(Debug)]
 struct Entry {
@@ -23,7 +23,7 @@ struct Entry {
     valid: Valid,
 }
 
-impl Cache {
+impl VerifiedTokens {
     /// Returns the claims of a token if they are cached, the token has not expired, and the keys of
     /// its issuer have not changed. `generation` returns the generation of an issuer's keys.
     pub(super) fn get(
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn tokens_count_until_their_end_or_another_key_set() {
-        let cache = Cache::default();
+        let cache = VerifiedTokens::default();
         let now = SystemTime::now();
         let end = now + Duration::from_secs(9);
         cache.insert([1; 32], 0, valid(end));
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let cache = Cache::default();
+        let cache = VerifiedTokens::default();
         let end = SystemTime::now() + Duration::from_secs(999);
         for number in 0..20_000_u32 {
             let mut hash = [0; 32];
