@@ -129,7 +129,7 @@ async fn receive(headers: &HeaderMap, body: Body) -> Received {
         &Stop::never(),
     );
     let outcome = match decoded {
-        Ok(decoded) => Ok(decoded.message),
+        Ok((message, _footprint)) => Ok(message),
         Err(failure) => Err(failure.reason),
     };
     assert_eq!(memory.used(), 0, "a request that has ended holds memory");

@@ -18,7 +18,7 @@ use super::{
     estimate::{self, Estimate, estimate},
     generation::Generation,
     native_bodies, permission,
-    receive::{Decoded, Received, decode, held, held_twice},
+    receive::{Footprint, Received, decode, held, held_twice},
 };
 use crate::{
     access::{
@@ -129,8 +129,28 @@ struct Question {
     coalesce: Option<Duration>,
     resolved: Result<Arc<Target>, Failure>,
     valid: Result<(), Vec<Violation>>,
-    json_bytes: usize,
-    memory: Arc<Share>,
+    footprint: Footprint,
+}
+
+impl Question {
+    /// Creates a question without intervals.
+    fn new(
+        target: String,
+        resolved: Result<Arc<Target>, Failure>,
+        input: Input,
+        valid: Result<(), Vec<Violation>>,
+        footprint: Footprint,
+    ) -> Self {
+        Self {
+            target,
+            input,
+            heartbeat: None,
+            coalesce: None,
+            resolved,
+            valid,
+            footprint,
+        }
+    }
 }
 
 /// The content of a request, by the operation of Bedrock.
@@ -162,130 +182,77 @@ impl Preparation {
     }
 
     fn read(&self, received: Received, stop: &Stop) -> Result<Question, Failure> {
-        match self.method {
+        Ok(match self.method {
             Method::Invoke => {
-                let Decoded {
-                    message,
-                    json_bytes,
-                    memory,
-                }: Decoded<InvokeRequest> =
+                let (message, footprint) =
                     self.decode("bedrock.inference.v1.InvokeRequest", received, stop)?;
-                let resolved = self.resolve(&message.target);
-                let model_id = resolved_model_id(&resolved, &message.target);
-                Ok(Question {
-                    valid: validate::invoke_until(stop, &message, model_id),
-                    target: message.target,
-                    input: Input::Converse(message.input),
-                    heartbeat: None,
-                    coalesce: None,
-                    resolved,
-                    json_bytes,
-                    memory,
-                })
+                self.converse(message, footprint, stop)
             }
             Method::CountTokens => {
-                let Decoded {
-                    message: CountTokensRequest { target, input },
-                    json_bytes,
-                    memory,
-                }: Decoded<CountTokensRequest> =
+                let (CountTokensRequest { target, input }, footprint) =
                     self.decode("bedrock.inference.v1.CountTokensRequest", received, stop)?;
                 // The fields are the same as in InvokeRequest, so the same rules apply.
-                let message = InvokeRequest { target, input };
+                self.converse(InvokeRequest { target, input }, footprint, stop)
+            }
+            Method::StreamInvoke => {
+                let (message, footprint): (StreamInvokeRequest, _) =
+                    self.decode("bedrock.inference.v1.StreamInvokeRequest", received, stop)?;
                 let resolved = self.resolve(&message.target);
                 let model_id = resolved_model_id(&resolved, &message.target);
-                Ok(Question {
-                    valid: validate::invoke_until(stop, &message, model_id),
-                    target: message.target,
-                    input: Input::Converse(message.input),
-                    heartbeat: None,
-                    coalesce: None,
-                    resolved,
-                    json_bytes,
-                    memory,
-                })
+                let valid = validate::stream_invoke_until(stop, &message, model_id);
+                let (heartbeat, coalesce) = (message.heartbeat_interval, message.coalesce);
+                let input = Input::Converse(message.input);
+                Question {
+                    heartbeat: duration(heartbeat),
+                    coalesce: duration(coalesce),
+                    ..Question::new(message.target, resolved, input, valid, footprint)
+                }
             }
             Method::ApplyGuardrail => {
-                let Decoded {
-                    message,
-                    json_bytes,
-                    memory,
-                }: Decoded<ApplyGuardrailRequest> =
+                let (message, footprint): (ApplyGuardrailRequest, _) =
                     self.decode("bedrock.inference.v1.ApplyGuardrailRequest", received, stop)?;
-                Ok(Question {
-                    valid: validate::apply_guardrail_until(stop, &message),
-                    resolved: self.resolve(&message.target),
-                    target: message.target.clone(),
-                    input: Input::Guardrail(message),
-                    heartbeat: None,
-                    coalesce: None,
-                    json_bytes,
-                    memory,
-                })
+                let (target, resolved) = (message.target.clone(), self.resolve(&message.target));
+                let valid = validate::apply_guardrail_until(stop, &message);
+                Question::new(
+                    target,
+                    resolved,
+                    Input::Guardrail(message),
+                    valid,
+                    footprint,
+                )
             }
             Method::InvokeModel => {
-                let Decoded {
-                    message,
-                    json_bytes,
-                    memory,
-                }: Decoded<InvokeModelRequest> =
+                let (message, footprint): (InvokeModelRequest, _) =
                     self.decode("bedrock.inference.v1.InvokeModelRequest", received, stop)?;
-                Ok(Question {
-                    valid: validate::invoke_model_until(stop, &message),
-                    resolved: self.resolve(&message.target),
-                    target: message.target.clone(),
-                    input: Input::Native(message),
-                    heartbeat: None,
-                    coalesce: None,
-                    json_bytes,
-                    memory,
-                })
+                let (target, resolved) = (message.target.clone(), self.resolve(&message.target));
+                let valid = validate::invoke_model_until(stop, &message);
+                Question::new(target, resolved, Input::Native(message), valid, footprint)
             }
             Method::StreamInvokeModel => {
-                let Decoded {
-                    message,
-                    json_bytes,
-                    memory,
-                }: Decoded<StreamInvokeModelRequest> = self.decode(
+                let (message, footprint): (StreamInvokeModelRequest, _) = self.decode(
                     "bedrock.inference.v1.StreamInvokeModelRequest",
                     received,
                     stop,
                 )?;
                 let heartbeat = message.heartbeat_interval;
                 let message = native_bodies::unary(message);
-                Ok(Question {
-                    valid: validate::stream_invoke_model_until(stop, &message, heartbeat),
-                    resolved: self.resolve(&message.target),
-                    target: message.target.clone(),
-                    input: Input::Native(message),
-                    heartbeat: heartbeat.and_then(|interval| Duration::try_from(interval).ok()),
-                    coalesce: None,
-                    json_bytes,
-                    memory,
-                })
+                let (target, resolved) = (message.target.clone(), self.resolve(&message.target));
+                let valid = validate::stream_invoke_model_until(stop, &message, heartbeat);
+                Question {
+                    heartbeat: duration(heartbeat),
+                    ..Question::new(target, resolved, Input::Native(message), valid, footprint)
+                }
             }
-            Method::StreamInvoke => {
-                let Decoded {
-                    message,
-                    json_bytes,
-                    memory,
-                }: Decoded<StreamInvokeRequest> =
-                    self.decode("bedrock.inference.v1.StreamInvokeRequest", received, stop)?;
-                let resolved = self.resolve(&message.target);
-                let model_id = resolved_model_id(&resolved, &message.target);
-                let (heartbeat, coalesce) = (message.heartbeat_interval, message.coalesce);
-                Ok(Question {
-                    valid: validate::stream_invoke_until(stop, &message, model_id),
-                    target: message.target,
-                    input: Input::Converse(message.input),
-                    heartbeat: heartbeat.and_then(|interval| Duration::try_from(interval).ok()),
-                    coalesce: coalesce.and_then(|time| Duration::try_from(time).ok()),
-                    resolved,
-                    json_bytes,
-                    memory,
-                })
-            }
-        }
+        })
+    }
+
+    /// Returns the question of a Converse request that is answered by one message.
+    fn converse(&self, message: InvokeRequest, footprint: Footprint, stop: &Stop) -> Question {
+        let resolved = self.resolve(&message.target);
+        let model_id = resolved_model_id(&resolved, &message.target);
+        let valid = validate::invoke_until(stop, &message, model_id);
+        let input = Input::Converse(message.input);
+        Question::new(message.target, resolved, input, valid, footprint)
     }
 
     fn decode<T: Message + Default>(
@@ -293,7 +260,7 @@ impl Preparation {
         type_name: &str,
         received: Received,
         stop: &Stop,
-    ) -> Result<Decoded<T>, Failure> {
+    ) -> Result<(T, Footprint), Failure> {
         decode(type_name, received, &self.generation.limits, stop)
     }
 
@@ -316,12 +283,23 @@ impl Preparation {
         let mut input = match question.input {
             Input::Converse(input) => input.unwrap_or_default(),
             Input::Guardrail(request) => {
-                return self.ready_to_apply(&request, target, candidates, question.memory, stop);
+                return self.ready_to_apply(
+                    &request,
+                    target,
+                    candidates,
+                    question.footprint.memory,
+                    stop,
+                );
             }
             Input::Native(request) => {
                 let heartbeat = question.heartbeat;
-                let ready =
-                    self.ready_to_invoke_model(request, target, candidates, question.memory, stop);
+                let ready = self.ready_to_invoke_model(
+                    request,
+                    target,
+                    candidates,
+                    question.footprint.memory,
+                    stop,
+                );
                 return ready.map(|ready| Ready { heartbeat, ..ready });
             }
         };
@@ -359,8 +337,9 @@ impl Preparation {
             input.project_identifier = Some(common.as_ref().to_owned());
             projects = projects.in_body();
         }
-        let body = translate::request::to_converse_of_valid(&input, question.json_bytes, stop)
-            .map_err(Failure::invalid_request)?;
+        let body =
+            translate::request::to_converse_of_valid(&input, question.footprint.json_bytes, stop)
+                .map_err(Failure::invalid_request)?;
         if stop.is_set() {
             return Err(cancelled());
         }
@@ -384,13 +363,13 @@ impl Preparation {
             billing: estimate::billing(&input),
             body: match self.method {
                 // This body will become a part of another one, so it is not hashed.
-                Method::CountTokens => held(body, question.memory)?.into(),
+                Method::CountTokens => held(body, question.footprint.memory)?.into(),
                 // Each attempt copies the body.
                 _ if projects.is_added_to_body() => {
-                    let body = held_twice(body, question.memory)?;
+                    let body = held_twice(body, question.footprint.memory)?;
                     RequestBody::hashed(body, || stop.is_set())
                 }
-                _ => RequestBody::hashed(held(body, question.memory)?, || stop.is_set()),
+                _ => RequestBody::hashed(held(body, question.footprint.memory)?, || stop.is_set()),
             },
             projects,
             heartbeat: question.heartbeat,
@@ -475,6 +454,11 @@ impl Preparation {
             None => Cow::Borrowed(&target.policy),
         }
     }
+}
+
+/// Converts an interval of a request. Validation reports invalid ones.
+fn duration(interval: Option<prost_types::Duration>) -> Option<Duration> {
+    interval.and_then(|interval| Duration::try_from(interval).ok())
 }
 
 fn cancelled() -> Failure {

@@ -19,16 +19,15 @@ use crate::{
 /// sufficient for more than a hundred thousand parts.
 const MAX_OVERHEAD: usize = 64 << 20;
 
-/// A decoded message.
-pub(crate) struct Decoded<T> {
-    pub(crate) message: T,
+/// The size of a decoded message.
+pub(crate) struct Footprint {
     /// The approximate length of the message as JSON, in bytes.
     pub(crate) json_bytes: usize,
     /// The part of the memory budget that the message holds.
     pub(crate) memory: Arc<Share>,
 }
 
-/// Decodes a message of the type with this name. The message is measured first, because two encoded
+/// Decodes a message of the type with this name, and returns its size. The message is measured first, because two encoded
 /// bytes can need some hundred bytes of memory.
 ///
 /// # Errors
@@ -39,7 +38,7 @@ pub(crate) fn decode<T: Message + Default>(
     received: Received,
     limits: &Limits,
     stop: &Stop,
-) -> Result<Decoded<T>, Failure> {
+) -> Result<(T, Footprint), Failure> {
     let (bytes, memory) = received.unpack(limits, stop)?;
     let measure =
         pb::measure(type_name, &bytes, MAX_OVERHEAD, || stop.is_set()).map_err(|why| match why {
@@ -57,9 +56,5 @@ pub(crate) fn decode<T: Message + Default>(
         .grow(measure.overhead + measure.text + json_bytes)
         .map_err(saturated)?;
     let message = T::decode(bytes).map_err(|error| unreadable(&error.to_string()))?;
-    Ok(Decoded {
-        message,
-        json_bytes,
-        memory,
-    })
+    Ok((message, Footprint { json_bytes, memory }))
 }

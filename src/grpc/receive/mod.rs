@@ -26,7 +26,7 @@ mod received;
 mod receiver;
 mod unpack;
 
-pub(super) use decode::Decoded;
+pub(super) use decode::Footprint;
 pub(crate) use decode::decode;
 pub(super) use failures::saturated;
 pub(super) use held::{held, held_twice};
