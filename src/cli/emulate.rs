@@ -35,7 +35,7 @@ pub struct Args {
     /// Speed of the stream after the first event, in tokens per second. 0 means as fast as possible
     #[arg(long, value_name = "RATE", default_value_t = 40.0, value_parser = rate)]
     pub tokens_per_second: f64,
-    /// Length of text answers, unless the request's maxTokens is lower
+    /// Length of text answers in tokens, unless the request's maxTokens is lower
     #[arg(long, value_name = "NUMBER")]
     pub tokens: Option<NonZeroUsize>,
     /// Serve recorded exchanges from this folder instead of generated answers
@@ -117,13 +117,13 @@ impl Args {
         is_loopback(self.listen) && self.tls_listen.is_none_or(is_loopback)
     }
 
-    /// Starts the emulator, prints how to use it to `out`, and serves until Ctrl-C or SIGTERM.
+    /// Starts the emulator with the result of [`Self::options`], prints how to use it to `out`, and
+    /// serves until Ctrl-C or SIGTERM.
     ///
     /// # Errors
-    /// Fails if an address cannot be bound, if recordings cannot be loaded, or if `out` or a file
-    /// cannot be written.
-    pub async fn run(self, mut out: impl io::Write) -> io::Result<()> {
-        let emulator = Emulator::start(self.options()?)?;
+    /// Fails if an address cannot be bound, or if `out` or a file cannot be written.
+    pub async fn run(self, options: Options, mut out: impl io::Write) -> io::Result<()> {
+        let emulator = Emulator::start(options)?;
         if let (Some(path), Some(pem)) = (&self.ca_out, emulator.ca_pem()) {
             fs::write(path, pem).map_err(|error| {
                 io::Error::new(

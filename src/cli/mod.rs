@@ -172,7 +172,14 @@ pub fn main() -> Exit {
 /// Runs the emulator alone.
 #[cfg(feature = "emulator")]
 fn emulator(args: emulate::Args, output: &mut Output) -> io::Result<Exit> {
-    Ok(match block_on(args.run(io::stdout())) {
+    let options = match args.options() {
+        Ok(options) => options,
+        Err(error) => {
+            output.error(&format!("--replay {error}"));
+            return Ok(Exit::BadInput);
+        }
+    };
+    Ok(match block_on(args.run(options, io::stdout())) {
         Ok(()) => Exit::Success,
         Err(error) => {
             output.error(&error.to_string());

@@ -46,18 +46,58 @@ async fn a_certificate_authority_of_ones_own_is_trusted_when_named() {
         async move { started.end().await.stderr }
     };
     let said = targets(address.clone()).await;
-    assert!(said.contains("by --ca"), "{said}");
+    assert!(said.contains("with --ca"), "{said}");
     let said = targets(format!("http://localhost:{}", gateway.address.port())).await;
     assert!(said.contains("use https:// in --address"), "{said}");
     let plain = Gateway::start().await;
     let said = targets(format!("https://localhost:{}", plain.address.port())).await;
     assert!(said.contains("use http:// in --address"), "{said}");
+}
 
-    let ended = probe(&["--ca", "/does/not/exist.pem"]).await;
-    assert_eq!(ended.code, Some(64));
-    assert!(
-        ended.stderr.contains("--ca /does/not/exist.pem: "),
-        "{}",
-        ended.stderr
-    );
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_bad_input_for_every_command() {
+    let unused = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+    let request = r#"{"messages": [{"role": "user", "content": [{"text": "a"}]}]}"#;
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(request.as_bytes()).unwrap();
+    let request = file.path().to_str().unwrap();
+    let connect = ["--address", "https://localhost:1"];
+    let missing = "/does/not/exist";
+    let commands: [&[&str]; 8] = [
+        &["health"],
+        &["limits"],
+        &["targets"],
+        &["chat", "--target", "a", "hi"],
+        &["count", "--target", "a", "--converse", request],
+        &["invoke", "--target", "a", "--converse", request],
+        &["invoke-model", "--target", "a", "--body", request],
+        &["guardrail", "--target", "a", "--text", request],
+    ];
+    for command in commands {
+        for option in ["--ca", "--key-file"] {
+            let args = [command, &connect, &[option, missing]].concat();
+            let ended = Process::with_input(unused, &args, "").await.end().await;
+            assert_eq!(ended.code, Some(64), "{args:?}: {ended:?}");
+            let said = format!("{option} {missing}: cannot be read");
+            assert!(ended.stderr.contains(&said), "{args:?}: {}", ended.stderr);
+        }
+    }
+    for (command, option) in [
+        ("count", "--converse"),
+        ("invoke", "--converse"),
+        ("invoke-model", "--body"),
+        ("guardrail", "--text"),
+        ("emulate", "--replay"),
+        ("iam-policy", "--config"),
+        ("serve", "--config"),
+    ] {
+        let target: &[&str] = match option {
+            "--config" | "--replay" => &[],
+            _ => &["--target", "a"],
+        };
+        let args = [&[command, option, missing], target].concat();
+        let ended = Process::with_input(unused, &args, "").await.end().await;
+        assert_eq!(ended.code, Some(64), "{args:?}: {ended:?}");
+        assert!(ended.stderr.contains(missing), "{args:?}: {}", ended.stderr);
+    }
 }

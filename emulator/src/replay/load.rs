@@ -81,5 +81,9 @@ fn json<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
 }
 
 fn named(path: &Path, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    let text = format!(
+        "{}: cannot be read: {error}; check the recording",
+        path.display()
+    );
+    io::Error::new(error.kind(), text)
 }
