@@ -91,7 +91,7 @@ def main():
         finally:
             for process in started:
                 process.end()
-    print("| client | `coalesce` | deltas a stream | CPU-ms of the client | CPU-ms of the gateway |\n|---|---|---|---|---|")
+    print("| client | `coalesce` | deltas per stream | CPU-ms of the client | CPU-ms of the gateway |\n|---|---|---|---|---|")
     for name in clients(args.load, address, args.streams):
         for ms in COALESCE_MS:
             deltas, client, gateway = zip(*figures[name, ms])

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::error::Failure;
 
-/// The maximum size of an answer, in bytes. An answer contains at most the content again, which
-/// Bedrock limits to far less, and the findings. Source: docs/limits.md.
+/// The maximum size of an answer, in bytes. An answer contains the findings and at
+/// most a copy of the content, and Bedrock limits both to far less. Source: docs/limits.md.
 const MAX_ANSWER: usize = 16 << 20;
 
 /// Bedrock's answer to ApplyGuardrail.

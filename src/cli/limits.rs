@@ -14,7 +14,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const NANO_PER_USD: i64 = 1_000_000_000;
 const HEAD: [&str; 5] = ["LIMIT", "OF", "MAXIMUM", "REMAINING", "REFILLED IN"];
 
-/// Show as which caller the gateway identifies you, what you may call, and what is left of your
+/// Show your caller name, what you may call, and what is left of your
 /// limits
 #[derive(Debug, Args)]
 #[command(after_help = "\

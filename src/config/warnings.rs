@@ -47,7 +47,7 @@ fn undivided_limits(config: &Config) -> Option<Problem> {
     })
 }
 
-/// Warns about callers of which none can have a credential.
+/// Warns if callers are configured, but no caller can have a credential.
 fn no_credentials(config: &Config) -> Option<Problem> {
     let access = &config.access;
     let has_other = access.keys_file.is_some()

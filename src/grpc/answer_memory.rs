@@ -13,7 +13,7 @@ use crate::{
 /// docs/limits.md.
 const MAX_ANSWER: usize = 64 << 20;
 /// The memory that such an answer takes without the budget, in bytes: twice the size of its events.
-/// Most answers are smaller, so clients that use up the budget do not end them.
+/// Most answers are smaller, so they succeed even if other clients use up the budget.
 const FREE_ANSWER: usize = 256 << 10;
 /// The step in which a larger answer takes memory from the budget, in bytes.
 const ANSWER_STEP: usize = 64 << 10;

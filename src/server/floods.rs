@@ -50,7 +50,7 @@ impl Floods {
     }
 }
 
-/// Returns the error of HTTP/2 by which the gateway closed the connection because of a flood.
+/// Returns the HTTP/2 error with which the gateway closed the connection because of a flood.
 fn flood<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e h2::Error> {
     let mut error = Some(error);
     while let Some(next) = error {

@@ -119,10 +119,10 @@ fn a_gateway_that_cannot_be_reached_is_reported() {
         (
             "https://127.0.0.1:1",
             2,
-            "write the address of the admin port",
+            "write the URL of the admin port",
         ),
-        ("127.0.0.1:1", 2, "write the address of the admin port"),
-        ("http://127.0.0.1:1/metrics", 2, "write the address"),
+        ("127.0.0.1:1", 2, "write the URL of the admin port"),
+        ("http://127.0.0.1:1/metrics", 2, "write the URL"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_bedrock-grpc"))
             .args(["diff", "--admin", url, "examples/config.yaml"])

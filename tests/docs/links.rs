@@ -9,7 +9,7 @@ use std::{
 use super::page;
 
 /// All pages of the documentation.
-fn pages() -> Vec<PathBuf> {
+pub(crate) fn pages() -> Vec<PathBuf> {
     let mut pages = Vec::new();
     for folder in [
         "",

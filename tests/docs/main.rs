@@ -13,6 +13,8 @@ mod limits;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
+mod log_lines;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod page;

@@ -53,7 +53,7 @@ async fn a_fence_keeps_requests_in() {
     assert_eq!(called(&calls), [("eu.amazon.nova-lite-v1:0", "eu-west-1")]);
 }
 
-/// A request reaches its source Region first, wherever the profile then has it served.
+/// A request is first sent to its source Region, even if the profile serves it in another one.
 #[tokio::test]
 async fn a_fence_covers_the_source_region_and_knows_its_regions_by_name() {
     let eu_profile = "eu.amazon.nova-lite-v1:0";

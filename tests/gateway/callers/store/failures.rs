@@ -241,7 +241,7 @@ async fn without_a_store_each_replica_has_its_share() {
     }
     let refused = gateway.stream(keyed(ask("nova"), &key)).await;
     assert_eq!(refused.details().reason(), "CALLER_RATE_LIMIT");
-    // When the store is available again, it counts the usage in the meantime.
+    // When the store is available again, it counts the usage of the calls in the meantime.
     redis.restart().await;
     counts(&redis, TOKENS_PER_DAY, total).await;
     total += works(&gateway, &key).await;

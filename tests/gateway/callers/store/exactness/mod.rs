@@ -284,7 +284,7 @@ async fn a_replica_that_is_killed_stays_charged_as_reserved() {
     .await;
     model.compare(&Stored::of(&load.redis).await).unwrap();
     assert_eq!(model.taken(ALL, OPEN_STREAMS), 0);
-    // Never less is charged than Bedrock has billed.
+    // The charged amount is never less than what Bedrock has billed.
     let billed = load.billed().await;
     assert!(billed.calls >= seen.admitted);
     assert!(model.taken(ALL, TOKENS_PER_MONTH) >= billed.tokens);
