@@ -116,11 +116,7 @@ fn mistakes_are_reported() {
 fn a_gateway_that_cannot_be_reached_is_reported() {
     for (url, code, expected) in [
         ("http://127.0.0.1:1", 69, "refused"),
-        (
-            "https://127.0.0.1:1",
-            2,
-            "write the URL of the admin port",
-        ),
+        ("https://127.0.0.1:1", 2, "write the URL of the admin port"),
         ("127.0.0.1:1", 2, "write the URL of the admin port"),
         ("http://127.0.0.1:1/metrics", 2, "write the URL"),
     ] {

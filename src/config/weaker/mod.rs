@@ -259,7 +259,9 @@ impl Change<'_> {
             GUARDRAIL => format!("no guardrail would be enforced for {place}"),
             PROJECT => format!("no project would be set for {place}"),
             ONLY => "the target's region fence is missing".to_owned(),
-            CALLER_PREFIX => "callers with tokens of the issuer could have the names of other callers".to_owned(),
+            CALLER_PREFIX => {
+                "callers with tokens of the issuer could have the names of other callers".to_owned()
+            }
             _ if is_entry(FROM_HEADERS) => {
                 "this pair is no longer added; callers could choose its value".to_owned()
             }

@@ -27,8 +27,8 @@ pub(crate) struct Footprint {
     pub(crate) memory: Arc<Share>,
 }
 
-/// Decodes a message of the type with this name, and returns its size. The message is measured first, because two encoded
-/// bytes can need some hundred bytes of memory.
+/// Decodes a message of the type with this name, and returns its size. The message is measured
+/// first, because two encoded bytes can need some hundred bytes of memory.
 ///
 /// # Errors
 /// Fails if the bytes are not a message of this type, if the message has too many parts, or if
