@@ -167,30 +167,31 @@ impl Discovery {
         }
     }
 
-    /// Lists the foundation models of a Region, unless another account has already listed them:
-    /// they are the same for all accounts.
+    /// Lists the foundation models of a Region for each project, unless another account has already
+    /// listed them: they are the same for all accounts, except for those of projects.
     async fn list_models(&mut self, place: &AccountRegion) {
         let region = &place.source_region;
         if self.listed.contains(region) {
             return;
         }
-        match self
-            .control()
-            .list_foundation_models(&place.account, region)
-            .await
-        {
-            Ok(models) => {
-                self.listed.insert(region.clone());
-                self.generations
-                    .current()
-                    .router
-                    .learn_models(region, models);
+        let mut all = Vec::new();
+        for project in self.projects(place) {
+            let control = self.control();
+            let listed = control.list_foundation_models(&place.account, region, project.as_deref());
+            match listed.await {
+                Ok(models) => {
+                    self.listed.insert(region.clone());
+                    all.extend(models);
+                }
+                Err(failure) => {
+                    let unknown = "it is unknown when models reach their end of life";
+                    let action = "bedrock:ListFoundationModels";
+                    self.complain(place, project, action, unknown, &failure);
+                }
             }
-            Err(failure) => {
-                let unknown = "it is unknown when models reach their end of life";
-                let action = "bedrock:ListFoundationModels";
-                self.complain(place, None, action, unknown, &failure);
-            }
+        }
+        if self.listed.contains(region) {
+            self.generations.current().router.learn_models(region, all);
         }
     }
 

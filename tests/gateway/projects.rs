@@ -400,7 +400,17 @@ async fn profiles_are_looked_up_with_each_project() {
         .iter()
         .filter(|call| call.operation == "ListInferenceProfiles");
     let projects: BTreeSet<_> = lists.map(|call| call.project.clone()).collect();
-    assert_eq!(projects, BTreeSet::from([None, Some("search".to_owned())]));
+    let expected = BTreeSet::from([None, Some("search".to_owned())]);
+    assert_eq!(projects, expected);
+    // Models are listed after profiles.
+    let listed = |calls: &[Call]| -> BTreeSet<_> {
+        let lists = calls
+            .iter()
+            .filter(|call| call.operation == "ListFoundationModels");
+        lists.map(|call| call.project.clone()).collect()
+    };
+    let waited = gateway.emulator.wait_for(|calls| listed(calls) == expected);
+    soon(waited).await;
     gateway.stream(ask("t")).await.is_whole();
     // Callers of other projects cannot use the profile, so it is not listed.
     let request = ListTargetsRequest {

@@ -152,7 +152,8 @@ impl ControlPlane {
         Ok(profile.into())
     }
 
-    /// Returns all foundation models of a source Region. `account` is the account that asks.
+    /// Returns all foundation models of a source Region. `account` is the account that asks. With a
+    /// project, also returns models that only the project can use.
     ///
     /// # Errors
     /// Fails for the same reasons as [`Self::list_inference_profiles`].
@@ -160,8 +161,12 @@ impl ControlPlane {
         &self,
         account: &str,
         source_region: &str,
+        project: Option<&str>,
     ) -> Result<Vec<FoundationModel>, Failure> {
-        let path = "/foundation-models".to_owned();
+        let mut path = "/foundation-models".to_owned();
+        if let Some(identifier) = project {
+            path.push_str(&format!("?{PROJECT}={}", address::encoded(identifier)));
+        }
         let list: foundation_model::List = parsed(&self.get(account, source_region, path).await?)?;
         Ok(list.models.into_iter().map(FoundationModel::from).collect())
     }
