@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    auth::Credentials,
     calls::{Call, CallLog},
     connection,
     fault::Fault,
@@ -158,6 +159,12 @@ impl Emulator {
     /// Sets new quotas and resets their usage.
     pub fn set_quotas(&self, quotas: Quotas) {
         self.state.ledger.set(quotas);
+    }
+
+    /// Accepts these credentials, and no others, for all calls that arrive from now on. The
+    /// sessions of roles stay valid.
+    pub fn set_credentials(&self, credentials: Credentials) {
+        self.state.set_credentials(credentials);
     }
 
     /// Denies all calls of a role's sessions, and refuses new sessions. This simulates a revocation

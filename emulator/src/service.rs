@@ -148,21 +148,16 @@ impl Service {
             return Err(break_off(&asked.reset, &mut record));
         }
         let now = (self.state.options.clock)();
-        let credentials = &self.state.options.credentials;
         let service = match asked.operation {
             Operation::Sts => auth::Service::Sts,
             _ => auth::Service::Bedrock,
         };
         let sessions = &self.state.sessions;
-        let principal = auth::check(
-            credentials,
-            sessions,
-            service,
-            &asked.parts,
-            &asked.body,
-            now,
-        )
-        .and_then(|principal| {
+        let principal = self.state.with_credentials(|credentials| {
+            let (parts, body) = (&asked.parts, &asked.body);
+            auth::check(credentials, sessions, service, parts, body, now)
+        });
+        let principal = principal.and_then(|principal| {
             let action = asked.operation.name();
             sessions.check(&principal, action).map(|()| principal)
         });

@@ -1,11 +1,12 @@
 //! Defines the state that all connections of an emulator share: settings, conditions, and the log
 //! of calls.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::{
-    account::Account, calls::CallLog, fault::Fault, lifecycle::LifeCycle, options::Options,
-    projects::Projects, prompt_cache::PromptCache, quotas::Ledger, regions::Regions,
+    account::Account, auth::Credentials, calls::CallLog, fault::Fault, lifecycle::LifeCycle,
+    options::Options, projects::Projects, prompt_cache::PromptCache, quotas::Ledger,
+    regions::Regions,
     sessions::Sessions,
 };
 
@@ -13,6 +14,7 @@ use super::{
 pub(super) struct State {
     pub(super) options: Options,
     fault: Mutex<Option<Fault>>,
+    credentials: RwLock<Credentials>,
     pub(super) regions: Regions,
     pub(super) ledger: Ledger,
     pub(super) account: Account,
@@ -27,6 +29,7 @@ impl State {
     pub(super) fn new(options: Options) -> Self {
         Self {
             fault: Mutex::new(options.fault),
+            credentials: RwLock::new(options.credentials.clone()),
             regions: Regions::default(),
             ledger: Ledger::new(options.quotas.clone()),
             account: Account::default(),
@@ -37,6 +40,17 @@ impl State {
             log: CallLog::new(options.keep_calls),
             options,
         }
+    }
+
+    /// Calls a function with the accepted credentials.
+    pub(super) fn with_credentials<T>(&self, check: impl FnOnce(&Credentials) -> T) -> T {
+        let credentials = self.credentials.read();
+        check(&credentials.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn set_credentials(&self, credentials: Credentials) {
+        let current = self.credentials.write();
+        *current.unwrap_or_else(PoisonError::into_inner) = credentials;
     }
 
     /// Returns the fault for calls that do not name one and whose Region has no condition.

@@ -48,7 +48,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The backoff while credentials are missing or the configuration is wrong. If a file changes, the
 /// backoff ends early.
-const CONFIG_PAUSE: Duration = Duration::from_secs(5);
+pub(super) const CONFIG_PAUSE: Duration = Duration::from_secs(5);
 /// The minimum time between two rebuilds after rejected credentials, if no file has changed.
 const REBUILD_PAUSE: Duration = Duration::from_secs(5);
 
@@ -61,7 +61,7 @@ pub(super) struct ChainSource {
     pub(super) use_dual_stack: Option<bool>,
     pub(super) retries: Option<RetryConfig>,
     pub(super) time_limits: Option<TimeoutConfig>,
-    /// The shared config and credentials files.
+    /// The shared config and credentials files, and the files of tokens.
     pub(super) files: Vec<PathBuf>,
 }
 
@@ -290,7 +290,8 @@ impl Identity {
                 ),
                 None => (
                     Cause::NotConfigured,
-                    "no AWS credentials are configured: set AWS_BEARER_TOKEN_BEDROCK or \
+                    "no AWS credentials are configured: set AWS_BEARER_TOKEN_BEDROCK, \
+                     AWS_BEARER_TOKEN_BEDROCK_FILE, or \
                      AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile with AWS_PROFILE, \
                      or give the pod, task or instance a role"
                         .to_owned(),

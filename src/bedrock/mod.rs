@@ -19,6 +19,7 @@
 //! | `request_body` | the body of a request, with its hash |
 //! | `open` | makes an upstream call up to its first event |
 //! | `credentials` | loads the gateway's AWS credentials, and reloads them when they change |
+//! | `api_key` | the Bedrock API key from a file, and its replacement |
 //! | `accounts` | selects the session that signs a call: that of the account or of the caller |
 //! | `session` | the credentials of an assumed role |
 //! | `session_name` | the names of callers' sessions |
@@ -30,6 +31,7 @@
 //! | `http` | the HTTP client of the SDK, with its connection pool |
 
 mod accounts;
+mod api_key;
 mod apply_guardrail;
 mod client;
 mod clock_skew;
@@ -53,6 +55,7 @@ mod session_name;
 mod signature;
 
 pub use accounts::SessionOwner;
+pub use api_key::BedrockApiKey;
 pub use apply_guardrail::GuardrailAnswer;
 pub use client::Bedrock;
 pub use control::{ControlPlane, FoundationModel, InferenceProfile};

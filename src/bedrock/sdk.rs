@@ -17,6 +17,7 @@ use aws_types::service_config::ServiceConfigKey;
 
 use super::{
     accounts::Accounts,
+    api_key::{ApiKeyFile, BedrockApiKey},
     credentials::{ChainSource, Identity},
     failure,
     http::{CurrentSettings, Http, TlsError, Trust},
@@ -54,6 +55,9 @@ struct Process {
     control_endpoint_url: Option<String>,
     /// The identity whose credentials can be reloaded. `None` if the credentials never change.
     identity: Option<Identity>,
+    /// The file of the Bedrock API key that replaces the credentials of `identity` for calls to
+    /// Bedrock. `None` if there is no such file.
+    api_key: Option<ApiKeyFile>,
     connections: CurrentSettings,
     /// The file that replaces the machine's root certificates.
     bundle: Option<PathBuf>,
@@ -97,7 +101,7 @@ impl Sdk {
             use_dual_stack: config.use_dual_stack(),
             retries: config.retry_config().cloned(),
             time_limits: config.timeout_config().cloned(),
-            files: options.shared_files.clone(),
+            files: options.credential_files.clone(),
         };
         let identity = Identity::new(source);
         // In a services section, this SDK looks for `bedrock-runtime`. AWS documents
@@ -121,6 +125,7 @@ impl Sdk {
             endpoint_url,
             control_endpoint_url,
             identity: Some(identity),
+            api_key: options.api_key_file.as_deref().map(ApiKeyFile::open),
             connections,
             bundle,
         };
@@ -157,6 +162,7 @@ impl Sdk {
             endpoint_url: options.endpoint_url.clone(),
             control_endpoint_url: options.endpoint_url.clone(),
             identity: None,
+            api_key: None,
             connections,
             bundle: None,
         };
@@ -221,6 +227,17 @@ impl Sdk {
     where
         F: Future<Output = Result<T, Failure>>,
     {
+        if let Some(api_key) = &self.process.api_key {
+            let version = api_key.version();
+            return match call().await {
+                Err(failure)
+                    if failure::is_rejection(&failure) && api_key.rejected(version).await =>
+                {
+                    call().await
+                }
+                outcome => outcome,
+            };
+        }
         let Some(identity) = &self.process.identity else {
             return call().await;
         };
@@ -246,6 +263,19 @@ impl Sdk {
         extra: Option<(&Path, Result<impl AsRef<[u8]>, String>)>,
     ) -> Result<Trust, TlsError> {
         Trust::with_extra(self.process.bundle.as_deref(), extra)
+    }
+
+    /// Returns the file of the Bedrock API key. `None` if calls are signed by other credentials.
+    pub fn api_key_file(&self) -> Option<&Path> {
+        self.process.api_key.as_ref().map(ApiKeyFile::path)
+    }
+
+    /// Uses this Bedrock API key for all further calls of the gateway's own identity. Open calls
+    /// continue. Has no effect if there is no file of an API key.
+    pub fn sign_with(&self, api_key: BedrockApiKey) {
+        if let Some(file) = &self.process.api_key {
+            file.replace(api_key);
+        }
     }
 
     /// Uses these settings for all new connections to AWS, in all configurations. If the settings
@@ -313,6 +343,12 @@ impl Sdk {
                 .auth_scheme_preference([signature])
                 .identity_cache(SharedIdentityCache::new(SignedBySession))
                 .credentials_provider(SharedCredentialsProvider::new(SignedBySession));
+        } else if let Some(api_key) = &self.process.api_key {
+            // The SDK does the same for the variable with an API key.
+            let bearer = AuthSchemeId::from("httpBearerAuth");
+            builder = builder
+                .auth_scheme_preference([bearer])
+                .bearer_token_resolver(api_key.clone());
         }
         // If the operator has set an application name, that name is used.
         if config.app_name().is_none() {

@@ -11,6 +11,7 @@ use clap::Args;
 use super::{exit::Exit, output::Output};
 use crate::{
     access::{Snapshot, token},
+    bedrock::BedrockApiKey,
     config::{self, Access, Config, ConfigFile, KeySetLocation, Problem},
     server::{self, TlsWarning},
     telemetry::log,
@@ -94,6 +95,10 @@ fn check_files(config: &Config, is_values: bool) -> Result<(), String> {
     let keys_file = config.access.keys_file.as_ref();
     if !(is_values && keys_file.is_some_and(|path| !path.exists())) {
         check_callers(&config.access)?;
+    }
+    let api_key = config.bedrock.api_key_file.as_ref();
+    if let Some(path) = api_key.filter(|path| !is_values || path.exists()) {
+        BedrockApiKey::read(path)?;
     }
     for issuer in &config.access.jwt {
         if let KeySetLocation::File(path) = &issuer.keys

@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Region, profile and credentials are those of the standard AWS SDK chain: AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_BEARER_TOKEN_BEDROCK, \
-the shared config files, IRSA, EKS Pod Identity, instance metadata. Endpoints: AWS_ENDPOINT_URL_BEDROCK_RUNTIME, AWS_ENDPOINT_URL. \
+the shared config files, IRSA, EKS Pod Identity, instance metadata. AWS_BEARER_TOKEN_BEDROCK_FILE names a file with a Bedrock API key. Endpoints: AWS_ENDPOINT_URL_BEDROCK_RUNTIME, AWS_ENDPOINT_URL. \
 Traces are sent to OTEL_EXPORTER_OTLP_ENDPOINT, unless the config sets `traces`.
 
 SIGTERM or Ctrl-C: the gateway accepts no more calls, waits for open calls up to `drain.limit`, and exits with 0. \

@@ -9,6 +9,11 @@ use super::{
     units,
 };
 
+/// The variable that names the file of a Bedrock API key.
+pub const API_KEY_FILE: &str = "AWS_BEARER_TOKEN_BEDROCK_FILE";
+/// The variable that contains a Bedrock API key. The SDK reads it.
+const API_KEY: &str = "AWS_BEARER_TOKEN_BEDROCK";
+
 /// The connection to Bedrock: settings that override aws-config's chain, and limits on connections.
 ///
 /// Credentials, profile, Region, endpoint and bearer token come from the variables and files that
@@ -51,10 +56,14 @@ pub struct BedrockOptions {
     pub extra_ca_file: Option<PathBuf>,
     /// The forward proxies from environment variables. Default: none.
     pub proxies: Proxies,
-    /// The files in which AWS SDKs look for profiles: `AWS_CONFIG_FILE` and
-    /// `AWS_SHARED_CREDENTIALS_FILE`, or those in `~/.aws`. The SDK reads them; the gateway only
-    /// detects that they have changed.
-    pub shared_files: Vec<PathBuf>,
+    /// The files in which AWS SDKs look for profiles and tokens: `AWS_CONFIG_FILE` and
+    /// `AWS_SHARED_CREDENTIALS_FILE`, or those in `~/.aws`, and the files of
+    /// `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`. The SDK reads
+    /// them; the gateway only detects that they have changed.
+    pub credential_files: Vec<PathBuf>,
+    /// The file of a Bedrock API key, from `AWS_BEARER_TOKEN_BEDROCK_FILE`. AWS SDKs do not read
+    /// this variable. It cannot be combined with `AWS_BEARER_TOKEN_BEDROCK`. Default: none.
+    pub api_key_file: Option<PathBuf>,
 }
 
 /// The endpoints of one source Region.
@@ -82,7 +91,8 @@ impl Default for BedrockOptions {
             extra_ca_file: None,
             endpoints: BTreeMap::new(),
             proxies: Proxies::default(),
-            shared_files: Vec::new(),
+            credential_files: Vec::new(),
+            api_key_file: None,
         }
     }
 }
@@ -118,7 +128,8 @@ pub(super) fn read(mut section: Section<'_>) -> BedrockOptions {
             .map(PathBuf::from),
         endpoints: read_endpoints(&mut section),
         proxies: proxy::read(&section),
-        shared_files: shared_files(&section),
+        credential_files: credential_files(&section),
+        api_key_file: api_key_file(&section),
     };
     section.finish();
     options
@@ -140,16 +151,19 @@ pub(super) fn read_endpoints(section: &mut Section<'_>) -> BTreeMap<String, Endp
     all
 }
 
-/// Returns the files in which the SDK looks for profiles, by the same rules as the SDK.
-fn shared_files(section: &Section<'_>) -> Vec<PathBuf> {
+/// Returns the files in which the SDK looks for profiles and tokens, by the same rules as the SDK.
+fn credential_files(section: &Section<'_>) -> Vec<PathBuf> {
     let variable = |name| section.variable(name, |text| Ok(PathBuf::from(text)));
     let home = variable("HOME");
-    [
+    let tokens = [
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    ];
+    let profiles = [
         ("AWS_CONFIG_FILE", ".aws/config"),
         ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
-    ]
-    .into_iter()
-    .filter_map(|(name, default)| {
+    ];
+    let profiles = profiles.into_iter().filter_map(|(name, default)| {
         let at_home = |rest: &std::path::Path| home.as_ref().map(|home| home.join(rest));
         match variable(name) {
             Some(path) => match path.strip_prefix("~") {
@@ -158,8 +172,20 @@ fn shared_files(section: &Section<'_>) -> Vec<PathBuf> {
             },
             None => at_home(default.as_ref()),
         }
+    });
+    profiles
+        .chain(tokens.into_iter().filter_map(variable))
+        .collect()
+}
+
+/// Returns the file of the API key. An API key in a variable as well is an error, because it would
+/// be unclear which one is in use.
+fn api_key_file(section: &Section<'_>) -> Option<PathBuf> {
+    let is_in_variable = section.variable(API_KEY, |_| Ok(())).is_some();
+    section.variable(API_KEY_FILE, |path| match is_in_variable {
+        true => Err(format!("{API_KEY} is set, too; set only one of them")),
+        false => Ok(PathBuf::from(path)),
     })
-    .collect()
 }
 
 fn url(text: &str) -> Result<String, String> {

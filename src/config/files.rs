@@ -2,17 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, Tls};
+use super::{Config, Tls, bedrock::API_KEY_FILE};
 
 impl Config {
-    /// Returns the files whose changes take effect without a restart. Each item is the key that
-    /// names the file, and its path. The files of token issuers are not included, because the
-    /// gateway reads them again at intervals.
+    /// Returns the files whose changes take effect without a restart. Each item is the key or the
+    /// environment variable that names the file, and its path. The files of token issuers are not
+    /// included, because the gateway reads them again at intervals.
     pub fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let keys = named("access.keys_file", self.access.keys_file.as_ref());
         let ca = named("bedrock.extra_ca_file", self.bedrock.extra_ca_file.as_ref());
+        let api_key = named(API_KEY_FILE, self.bedrock.api_key_file.as_ref());
         let tls = self.server.tls.iter().flat_map(Tls::files);
-        keys.into_iter().chain(tls).chain(ca)
+        keys.into_iter().chain(tls).chain(ca).chain(api_key)
     }
 }
 

@@ -61,7 +61,7 @@ pub use masked::{ChangedKey, MaskedConfig, masked};
 pub use memory::default_budget;
 pub use problem::{ConfigLocation, Problem, Problems};
 pub use proxy::{Proxies, ProxyUrl};
-pub use read_file::{MAX_LIST, MAX_PEM, read_regular};
+pub use read_file::{MAX_LIST, MAX_PEM, MAX_SECRET, read_regular};
 pub use request_policy::{RequestPolicy, ServiceTier};
 pub use restart::{needs_restart, restart_key};
 pub use section::nearest;

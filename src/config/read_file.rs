@@ -9,6 +9,8 @@ use std::{fs::File, io::Read, path::Path};
 pub const MAX_LIST: u64 = 32 << 20;
 /// The maximum size of a PEM file, such as a file of certificates.
 pub const MAX_PEM: u64 = 4 << 20;
+/// The maximum size of a file with one value, ample for a password, a token or a URL.
+pub const MAX_SECRET: u64 = 64 << 10;
 
 /// Reads a regular file. A symbolic link is followed.
 ///

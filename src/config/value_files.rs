@@ -8,13 +8,11 @@ use std::{
 };
 
 use super::{
-    read_file::read_regular,
+    read_file::{MAX_SECRET, read_regular},
     reference::{Part, parts},
     yaml::{Node, Value},
 };
 
-/// The maximum size of a file, ample for a password, a token or a URL.
-const MAX_SIZE: u64 = 64 << 10;
 /// The minimum length of a secret that is removed from messages. A shorter text can occur in a
 /// message by coincidence.
 const MIN_HIDDEN: usize = 4;
@@ -141,7 +139,7 @@ fn collect(value: &Value, paths: &mut Vec<PathBuf>) {
 
 /// Reads a file, which must be a regular one: other files can block or be endless.
 fn read(path: &Path) -> Result<Secret, String> {
-    let bytes = read_regular(path, MAX_SIZE)?;
+    let bytes = read_regular(path, MAX_SECRET)?;
     let text = String::from_utf8(bytes).map_err(|_| "is not text in UTF-8".to_owned())?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {

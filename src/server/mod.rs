@@ -163,10 +163,14 @@ pub async fn run_with(
         generation: first,
         kept,
         trust,
+        api_key,
     } = builder
         .build(&config, hash, files.first().others(), None)
         .map_err(|problems| io::Error::other(problems.join("\n")))?;
     sdk.connect_with(&config.bedrock, &config.accounts, trust);
+    if let Some(api_key) = api_key {
+        sdk.sign_with(api_key);
+    }
     kept.warn(&config);
     metrics
         .config

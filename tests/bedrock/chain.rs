@@ -26,7 +26,9 @@ async fn the_variables_of_every_aws_sdk_count() {
                 .env("AWS_REGION", "ap-southeast-2");
             child
                 .env("AWS_ACCESS_KEY_ID", "AKIDCHAIN")
-                .env("AWS_SECRET_ACCESS_KEY", "canary-secret");
+                .env("AWS_SECRET_ACCESS_KEY", "canary-secret")
+                // An API key takes precedence even over this.
+                .env("AWS_AUTH_SCHEME_PREFERENCE", "sigv4");
             child.envs(token.map(|token| ("AWS_BEARER_TOKEN_BEDROCK", token)));
             let output = child.output().await.expect("the test can start itself");
             let text = String::from_utf8_lossy(&output.stdout);

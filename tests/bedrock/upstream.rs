@@ -25,9 +25,9 @@ impl Heads {
     }
 }
 
-/// Reads one request, whose body has the length in `content-length`. Returns its head. `None` at
-/// the end of the connection.
-async fn request(tcp: &mut TcpStream) -> Option<String> {
+/// Reads one request, whose body has the length in `content-length`. Returns its head and its body.
+/// `None` at the end of the connection.
+async fn request(tcp: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(tcp.read_u8().await.ok()?);
@@ -38,7 +38,7 @@ async fn request(tcp: &mut TcpStream) -> Option<String> {
     let length = length.and_then(|rest| rest.split("\r\n").next()?.parse().ok());
     let mut body = vec![0; length.unwrap_or_default()];
     tcp.read_exact(&mut body).await.ok()?;
-    Some(head)
+    Some((head, body))
 }
 
 /// An answer with this body.
@@ -55,6 +55,13 @@ pub(super) fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec
 pub(super) async fn serve(
     respond: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
 ) -> (SocketAddr, Heads) {
+    serve_whole(move |head, _| respond(head)).await
+}
+
+/// Answers each request with a function of its head and its body, on connections that stay open.
+pub(super) async fn serve_whole(
+    respond: impl Fn(&str, &[u8]) -> Vec<u8> + Send + Sync + 'static,
+) -> (SocketAddr, Heads) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let (heads, respond) = (Heads::default(), Arc::new(respond));
@@ -63,9 +70,9 @@ pub(super) async fn serve(
         while let Ok((mut tcp, _)) = listener.accept().await {
             let (seen, respond) = (seen.clone(), Arc::clone(&respond));
             tokio::spawn(async move {
-                while let Some(head) = request(&mut tcp).await {
+                while let Some((head, body)) = request(&mut tcp).await {
                     seen.push(&head);
-                    if tcp.write_all(&respond(&head)).await.is_err() {
+                    if tcp.write_all(&respond(&head, &body)).await.is_err() {
                         return;
                     }
                 }

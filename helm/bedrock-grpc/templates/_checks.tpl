@@ -158,7 +158,7 @@ the path of the value to change and says how. configmap.yaml, which is always re
 {{- if and $annotated $v.aws.roleArn (ne (toString $annotated) $v.aws.roleArn) -}}
   {{- fail "serviceAccount.annotations: eks.amazonaws.com/role-arn differs from aws.roleArn, which sets this annotation; remove one of them" -}}
 {{- end -}}
-{{- $identity := list "AWS_ACCESS_KEY_ID" "AWS_BEARER_TOKEN_BEDROCK" "AWS_ROLE_ARN" "AWS_WEB_IDENTITY_TOKEN_FILE" "AWS_CONTAINER_CREDENTIALS_FULL_URI" -}}
+{{- $identity := list "AWS_ACCESS_KEY_ID" "AWS_BEARER_TOKEN_BEDROCK" "AWS_BEARER_TOKEN_BEDROCK_FILE" "AWS_ROLE_ARN" "AWS_WEB_IDENTITY_TOKEN_FILE" "AWS_CONTAINER_CREDENTIALS_FULL_URI" -}}
 {{- if or $v.aws.roleArn $v.aws.podIdentity.enabled -}}
   {{- $given := dict -}}
   {{- range $i, $variable := $v.extraEnv -}}{{- $_ := set $given (printf "extraEnv[%d].name" $i) $variable.name -}}{{- end -}}

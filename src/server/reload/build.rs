@@ -9,7 +9,7 @@ use crate::{
         limits::{Names, Store},
         token::TokenVerifier,
     },
-    bedrock::{Sdk, Trust},
+    bedrock::{BedrockApiKey, Sdk, Trust},
     config::Config,
     grpc::{Generation, Parts},
     routing::Router,
@@ -46,6 +46,8 @@ pub(in crate::server) struct Built {
     pub(in crate::server) kept: Kept,
     /// The certificates that connections to AWS trust, if these have changed.
     pub(in crate::server) trust: Option<Trust>,
+    /// The Bedrock API key, if it is in a file.
+    pub(in crate::server) api_key: Option<BedrockApiKey>,
 }
 
 /// The state of the previous generation.
@@ -93,11 +95,13 @@ impl Builder {
             &self.metrics,
         );
         let trust = self.trust(config, files, kept.and_then(|kept| kept.extra_ca.as_ref()));
-        let ((rules, tokens), tls, (extra_ca, trust)) = match (rules, tls, trust) {
-            (Ok(rules), Ok(tls), Ok(trust)) => (rules, tls, trust),
-            (rules, tls, trust) => {
-                let problems = rules.err().into_iter().chain(tls.err());
-                return Err(problems.flatten().chain(trust.err()).collect());
+        let api_key = self.api_key(files);
+        let ((rules, tokens), tls, (extra_ca, trust), api_key) = match (rules, tls, trust, api_key)
+        {
+            (Ok(rules), Ok(tls), Ok(trust), Ok(api_key)) => (rules, tls, trust, api_key),
+            (rules, tls, trust, api_key) => {
+                let problems = rules.err().into_iter().chain(tls.err()).flatten();
+                return Err(problems.chain(trust.err()).chain(api_key.err()).collect());
             }
         };
         let targets = config.targets.clone();
@@ -126,7 +130,17 @@ impl Builder {
             generation,
             kept,
             trust,
+            api_key,
         })
+    }
+
+    /// Returns the Bedrock API key in its file. `None` if there is no such file.
+    fn api_key(&self, files: &Contents) -> Result<Option<BedrockApiKey>, String> {
+        let key = self.sdk.api_key_file().map(|path| {
+            let content = files.of(path);
+            BedrockApiKey::of_file(path, content.as_deref().map_err(String::as_str))
+        });
+        key.transpose()
     }
 
     /// Returns the content of `bedrock.extra_ca_file`. If it differs from `before`, also returns

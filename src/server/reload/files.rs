@@ -6,7 +6,9 @@ use std::{
 };
 
 use crate::{
-    config::{Config, ConfigFile, MAX_LIST, MAX_PEM, ValueFiles},
+    config::{
+        Config, ConfigFile, MAX_LIST, MAX_PEM, MAX_SECRET, ValueFiles, bedrock::API_KEY_FILE,
+    },
     server::contents::Contents,
 };
 
@@ -172,6 +174,7 @@ fn named(config: &Config) -> Vec<(PathBuf, u64)> {
     let files = config.files();
     let files = files.map(|(key, path)| match key {
         "access.keys_file" => (path.to_owned(), MAX_LIST),
+        API_KEY_FILE => (path.to_owned(), MAX_SECRET),
         _ => (path.to_owned(), MAX_PEM),
     });
     files.collect()

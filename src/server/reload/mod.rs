@@ -238,6 +238,7 @@ impl Current {
             generation: next,
             kept,
             trust,
+            api_key,
         } = self.builder.build(&config, hash, files, Some(&before))?;
         let (number, loaded_at) = (next.number, next.loaded_at);
         let mut changed = match (self.used.file(), content.file()) {
@@ -261,6 +262,9 @@ impl Current {
         self.builder
             .sdk
             .connect_with(&config.bedrock, &config.accounts, trust);
+        if let Some(api_key) = api_key {
+            self.builder.sdk.sign_with(api_key);
+        }
         self.generations.replace(next);
         let next = self.generations.current();
         self.totals.apply(&next);

@@ -3,6 +3,7 @@
 
 mod credentials;
 mod network;
+mod tokens;
 
 use std::{path::Path, process::Stdio};
 

@@ -1,6 +1,7 @@
 //! Changes of the configuration while the gateway runs: which take effect, which are refused, and
 //! what survives them.
 
+mod api_key;
 mod connections;
 mod cooldown;
 mod irregular;
@@ -74,17 +75,41 @@ impl Reloading {
 
     /// Starts with a configuration in this folder.
     async fn on(folder: TempDir, path: PathBuf, emulator: Emulator) -> Self {
+        let keys = [
+            ("AWS_ACCESS_KEY_ID", DEV_ACCESS_KEY_ID),
+            ("AWS_SECRET_ACCESS_KEY", DEV_SECRET_ACCESS_KEY),
+        ];
+        Self::by(folder, &path, emulator, &keys).await
+    }
+
+    /// Starts with these sections of the configuration, which are written to a file in a folder,
+    /// and with the credentials in these variables.
+    async fn with_variables(
+        (folder, path): (TempDir, PathBuf),
+        emulator: Emulator,
+        sections: &str,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        fs::write(&path, format!("{HEAD}{sections}")).unwrap();
+        Self::by(folder, &path, emulator, variables).await
+    }
+
+    async fn by(
+        folder: TempDir,
+        path: &Path,
+        emulator: Emulator,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let endpoint = emulator.endpoint_url();
+        let fixed = [
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", endpoint.as_str()),
+            ("AWS_ENDPOINT_URL_STS", endpoint.as_str()),
+        ];
         let mut process = Process::start(
             ["serve", "--config", path.to_str().unwrap()],
-            [
-                ("AWS_REGION", "us-east-1"),
-                ("AWS_EC2_METADATA_DISABLED", "true"),
-                ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", endpoint.as_str()),
-                ("AWS_ENDPOINT_URL_STS", endpoint.as_str()),
-                ("AWS_ACCESS_KEY_ID", DEV_ACCESS_KEY_ID),
-                ("AWS_SECRET_ACCESS_KEY", DEV_SECRET_ACCESS_KEY),
-            ],
+            fixed.into_iter().chain(variables.iter().copied()),
         );
         let line: Value = serde_json::from_str(&process.logged("serving").await).unwrap();
         let address = |key: &str| line[key].as_str().unwrap().parse().unwrap();
