@@ -41,6 +41,22 @@ impl Place {
         {
             map.insert("allowed_model_ids".to_owned(), json!(["m"]));
         }
+        if let Some(map) = config.as_object_mut() {
+            match self.path.first().map(String::as_str) {
+                // The restrictions of a group without callers protect nothing.
+                Some("groups") => {
+                    map.insert(
+                        "callers".to_owned(),
+                        json!({"member": {"groups": ["name"]}}),
+                    );
+                }
+                // The two addresses must differ.
+                Some("admin") => {
+                    map.insert("listen".to_owned(), json!("127.0.0.1:2"));
+                }
+                _ => {}
+            }
+        }
         config.to_string()
     }
 
@@ -74,7 +90,7 @@ fn needed(place: &[&str]) -> Vec<(String, Value)> {
         ["access", "jwt", "[]"] => &[("issuer", "https://a.example"), ("audiences", "[m]")],
         ["access", "kubernetes"] => &[("audience", "m")],
         ["accounts", _] => &[("role_arn", "arn:aws:iam::123456789012:role/x")],
-        ["limits"] => &[("store", "rediss://a")],
+        ["limits"] => &[("store", "rediss://a"), ("on_cancel", "drain_for_usage")],
         ["limits", "store"] => &[("url", "rediss://a")],
         ["tls"] => &[
             ("certificate_file", "a"),
@@ -178,6 +194,14 @@ fn examples(schema: &Map<String, Value>) -> (Vec<Value>, Vec<Value>) {
         "/$defs/size" => (
             &["512B", "1KB", "256KiB", "32MiB", "1GB"],
             &["1", "1kb", "1.5MiB", "1TB"],
+        ),
+        "/$defs/request_size" => (
+            &["1000B", "1KB", "256KiB", "32MiB", "1GB"],
+            &["999B", "0KiB", "1", "1kb", "1.5MiB"],
+        ),
+        "/$defs/memory" => (
+            &["100000B", "100KB", "256KiB", "32MiB", "1GB"],
+            &["99999B", "1B", "97KiB", "0MiB", "1", "1.5MiB"],
         ),
         "/$defs/address" => (
             &["127.0.0.1:1", ":50051", "[::]:50051"],

@@ -41,6 +41,7 @@ impl ClientCertificate {
                 other_names: names.collect(),
                 kind: ClaimKind::Certificate,
                 issuer: None,
+                claim: None,
                 audiences: Vec::new(),
                 groups: Vec::new(),
                 unlisted: None,

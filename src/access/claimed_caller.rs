@@ -29,6 +29,9 @@ pub struct ClaimedCaller {
     /// The issuer of the token. `None` for other credentials, and for issuers that are not
     /// configured by name.
     pub issuer: Option<Arc<str>>,
+    /// The claim from which the name was read, and the text before its value. `None` for other
+    /// credentials than tokens of configured issuers.
+    pub claim: Option<(Arc<str>, Arc<str>)>,
     /// The audiences of the token. Empty for certificates.
     pub audiences: Vec<Arc<str>>,
     /// The names of the caller's groups. Groups that are not configured are ignored.

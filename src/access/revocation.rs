@@ -208,6 +208,7 @@ mod tests {
                 other_names: Vec::new(),
                 kind: super::super::claimed_caller::ClaimKind::Token,
                 issuer: None,
+                claim: None,
                 audiences: Vec::new(),
                 groups: Vec::new(),
                 unlisted: None,

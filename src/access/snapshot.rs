@@ -188,14 +188,19 @@ impl Snapshot {
     }
 
     /// Returns whether this configuration still accepts credentials of the same issuer, cluster or
-    /// kind, and the same audience. If it does not list the caller, the issuer or cluster must
-    /// have `unlisted`.
+    /// kind, and the same audience, and reads the caller's name from the same claim. If it does not
+    /// list the caller, the issuer or cluster must have `unlisted`.
     pub(super) fn expects(&self, claimed: &ClaimedCaller) -> bool {
         let accepted = match claimed.kind {
             ClaimKind::Token => {
                 let mut issuers = self.access.jwt.iter();
                 let of_token = claimed.issuer.as_deref();
                 let issuer = issuers.find(|issuer| Some(issuer.issuer.as_str()) == of_token);
+                let issuer = issuer.filter(|issuer| {
+                    claimed.claim.as_ref().is_none_or(|(claim, prefix)| {
+                        **claim == *issuer.caller_claim && **prefix == *issuer.caller_prefix
+                    })
+                });
                 issuer.map(|issuer| (issuer.audiences.as_slice(), &issuer.unlisted))
             }
             ClaimKind::ServiceAccount => {

@@ -65,7 +65,7 @@ enum KeysFrom {
 /// The claim that names the caller.
 #[derive(Debug)]
 enum CallerClaim {
-    Claim { path: String, prefix: String },
+    Claim { path: Arc<str>, prefix: Arc<str> },
     ServiceAccount,
 }
 
@@ -97,8 +97,8 @@ impl Issuer {
             algorithms: options.algorithms.clone(),
             validation: validation(&options.audiences),
             caller: CallerClaim::Claim {
-                path: options.caller_claim.clone(),
-                prefix: options.caller_prefix.clone(),
+                path: options.caller_claim.as_str().into(),
+                prefix: options.caller_prefix.as_str().into(),
             },
             groups_claim: options.groups_claim.clone(),
             unlisted: options.unlisted.as_ref().map(groups),
@@ -199,15 +199,16 @@ impl Issuer {
             let value = claims::find(claims, path).and_then(Value::as_str);
             value.filter(|text| !text.is_empty())
         };
-        let (name, kind): (String, _) = match &self.caller {
+        let (name, kind, claim): (String, _, _) = match &self.caller {
             CallerClaim::Claim { path, prefix } => {
                 let value = text(path).ok_or(Rejection::Unlisted)?;
-                (format!("{prefix}{value}"), ClaimKind::Token)
+                let claim = (Arc::clone(path), Arc::clone(prefix));
+                (format!("{prefix}{value}"), ClaimKind::Token, Some(claim))
             }
             CallerClaim::ServiceAccount => {
                 let subject = text("sub").filter(|subject| subject.starts_with(SERVICE_ACCOUNT));
                 let subject = subject.ok_or(Rejection::Unlisted)?;
-                (subject.to_owned(), ClaimKind::ServiceAccount)
+                (subject.to_owned(), ClaimKind::ServiceAccount, None)
             }
         };
         let named = self.groups_claim.as_ref();
@@ -217,6 +218,7 @@ impl Issuer {
             other_names: Vec::new(),
             kind,
             issuer: self.name.as_deref().map(Into::into),
+            claim,
             audiences: claims::audiences(claims),
             groups: groups.unwrap_or_default(),
             unlisted: self.unlisted.clone(),

@@ -64,6 +64,7 @@ mod tests {
             other_names: Vec::new(),
             kind: ClaimKind::Token,
             issuer: None,
+            claim: None,
             audiences: Vec::new(),
             groups: Vec::new(),
             unlisted: None,

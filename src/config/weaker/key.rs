@@ -70,6 +70,16 @@ const SETTINGS: [&str; 25] = [
     "limits.usd_per_month",
 ];
 
+impl Place {
+    /// Returns the name of the group, if this is a group.
+    pub(super) fn group(&self) -> Option<&str> {
+        match self {
+            Self::Group(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
 impl ProtectedKey {
     pub(super) fn new(place: &Place, setting: impl Into<String>) -> Self {
         Self {

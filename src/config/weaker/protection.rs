@@ -6,9 +6,19 @@ use super::{
     credential::{CERTIFICATES, SERVICE_ACCOUNTS},
     key::{Place, ProtectedKey},
 };
-use crate::config::{Config, OnRevoke, Permission, Quota, RequestPolicy, Unlisted};
+use crate::{
+    aws::model_id,
+    config::{
+        Access, Config, GroupOptions, OnRevoke, Permission, Quota, RequestPolicy, RouteOptions,
+        Targets, Unlisted,
+    },
+};
 
 pub(super) const CALLERS: &str = "callers";
+/// All targets. A caller or a group has a setting with the same name: the targets that it may use.
+pub(super) const TARGETS: &str = "targets";
+/// The AWS accounts of all routes of a target.
+pub(super) const ACCOUNT: &str = "account";
 pub(super) const REQUIRED: &str = "access.required";
 pub(super) const ON_REVOKE: &str = "access.on_revoke";
 pub(super) const KEYS_FILE: &str = "access.keys_file";
@@ -31,8 +41,10 @@ pub(super) const LISTS: [&str; 6] = [
 ];
 pub(super) const CALLER_PREFIX: &str = "caller_prefix";
 /// The beginning of the key for a caller's membership in a group with restrictions. The name of the
-/// group follows.
+/// group follows. Groups with equal restrictions have one key, because being in one of them is
+/// enough: their names follow, with a bar in between, which names do not contain.
 pub(super) const GROUPS: &str = "groups[";
+const BAR: char = '|';
 /// The beginning of the key for a group with restrictions that contains the unlisted callers of an
 /// issuer. The name of the group follows.
 pub(super) const UNLISTED: &str = "unlisted.groups[";
@@ -49,8 +61,15 @@ pub(super) const TAGS: &str = "session_tags[";
 pub(super) fn protected(config: &Config) -> Vec<ProtectedKey> {
     let mut keys = of_all(config);
     for (name, alias) in &config.targets.aliases {
-        let fence = (!alias.only.is_unrestricted()).then(|| ONLY.to_owned());
-        let settings = fence.into_iter().chain(of_policy(&alias.policy));
+        let mut routes = alias.routes.iter();
+        let settings = set([
+            (ONLY, !alias.only.is_unrestricted()),
+            (
+                ACCOUNT,
+                routes.all(|route| has_account(route, &config.targets)),
+            ),
+        ]);
+        let settings = settings.chain(of_policy(&alias.policy));
         let settings = settings.chain(of_quota(&alias.limits.quota));
         let settings = settings.chain(entries(METADATA, alias.request_metadata.keys()));
         add(&mut keys, &Place::Target(name.clone()), settings);
@@ -74,7 +93,7 @@ pub(super) fn protected(config: &Config) -> Vec<ProtectedKey> {
         let role = session.role_arn.iter().map(|_| "role_arn".to_owned());
         let settings = of_permission(&caller.permission)
             .chain(of_quota(&caller.quota))
-            .chain(of_groups(GROUPS, &caller.groups))
+            .chain(of_memberships(config, &restricted, &caller.groups))
             .chain(role)
             .chain(entries(TAGS, session.session_tags.keys()));
         let (place, before) = (Place::Caller(name.clone()), keys.len());
@@ -121,6 +140,7 @@ fn of_all(config: &Config) -> Vec<ProtectedKey> {
         (TLS, tls.is_some()),
         (CLIENT_CA, clients.is_some()),
         (CLIENT_AUTH, clients.is_some_and(|clients| clients.required)),
+        (TARGETS, !config.targets.aliases.is_empty()),
         (ONLY, !config.targets.only.is_unrestricted()),
     ]);
     let metadata = &config.request_metadata;
@@ -130,6 +150,82 @@ fn of_all(config: &Config) -> Vec<ProtectedKey> {
     let settings = settings.chain(entries(FROM_HEADERS, metadata.from_headers.keys()));
     add(&mut keys, &Place::All, settings);
     keys
+}
+
+/// Returns whether a route is called in an account of the configuration, so that the gateway's own
+/// identity does not sign its calls.
+fn has_account(route: &RouteOptions, targets: &Targets) -> bool {
+    let of_arn = model_id::account_of_arn(&route.model_id);
+    !route.accounts.is_empty() || of_arn.is_some_and(|id| targets.account_names.contains_key(id))
+}
+
+/// Returns the keys of a caller's memberships in groups with restrictions.
+fn of_memberships(config: &Config, restricted: &BTreeSet<&str>, groups: &[String]) -> Vec<String> {
+    let options = |name: &str| config.access.groups.get(name);
+    let mut equal: Vec<(Option<&GroupOptions>, Vec<&str>)> = Vec::new();
+    for name in groups.iter().map(String::as_str) {
+        if !restricted.contains(name) {
+            continue;
+        }
+        let group = options(name);
+        let is_equal = |known: &Option<&GroupOptions>| match (known, group) {
+            (Some(one), Some(other)) => {
+                one.permission == other.permission && one.quota == other.quota
+            }
+            _ => false,
+        };
+        match equal.iter_mut().find(|(known, _)| is_equal(known)) {
+            Some((_, names)) => names.push(name),
+            None => equal.push((group, vec![name])),
+        }
+    }
+    let bar = BAR.to_string();
+    let keys = equal.into_iter();
+    keys.map(|(_, names)| format!("{GROUPS}{}]", names.join(&bar)))
+        .collect()
+}
+
+/// Returns the names of the groups if this setting is the membership in one of them.
+pub(super) fn groups_of(setting: &str) -> Option<impl Iterator<Item = &str>> {
+    let names = setting.strip_prefix(GROUPS)?.strip_suffix(']')?;
+    Some(names.split(BAR))
+}
+
+/// The groups that callers of a configuration can be in. Restrictions of other groups protect
+/// nothing.
+pub(super) struct UsedGroups<'a> {
+    /// The groups of configured callers.
+    of_callers: BTreeSet<&'a str>,
+    /// The groups of callers that are not configured.
+    of_unlisted: BTreeSet<&'a str>,
+    /// Whether tokens can name any group.
+    are_claimed: bool,
+}
+
+impl<'a> UsedGroups<'a> {
+    pub(super) fn of(access: &'a Access) -> Self {
+        let callers = access.callers.values().flat_map(|caller| &caller.groups);
+        let unlisted = access.jwt.iter().map(|issuer| &issuer.unlisted);
+        let unlisted = unlisted.chain(access.kubernetes.iter().map(|cluster| &cluster.unlisted));
+        let unlisted = unlisted.flatten().flat_map(|unlisted| &unlisted.groups);
+        let mut issuers = access.jwt.iter();
+        Self {
+            of_callers: callers.map(String::as_str).collect(),
+            of_unlisted: unlisted.map(String::as_str).collect(),
+            are_claimed: issuers.any(|issuer| issuer.groups_claim.is_some()),
+        }
+    }
+
+    /// Returns whether a caller can be in this group.
+    pub(super) fn contain(&self, group: &str) -> bool {
+        self.of_callers.contains(group) || self.by_tokens(group)
+    }
+
+    /// Returns whether a caller that is not configured, or any caller with a token, can be in this
+    /// group.
+    pub(super) fn by_tokens(&self, group: &str) -> bool {
+        self.are_claimed || self.of_unlisted.contains(group)
+    }
 }
 
 fn add(keys: &mut Vec<ProtectedKey>, place: &Place, settings: impl Iterator<Item = String>) {

@@ -235,6 +235,42 @@ async fn open_calls_are_cut_with_the_audience_of_their_token() {
     is_whole(both).await;
 }
 
+/// The token would now name another caller, although the caller of the open call is still
+/// configured.
+#[tokio::test]
+async fn open_calls_are_cut_if_their_token_names_another_caller() {
+    let key = TokenKey::new("a", Algorithm::ES256);
+    let keys = file(&key_set(&[&key]).to_string());
+    let with = |first: &str, callers: &str| {
+        let path = keys.path().display();
+        format!(
+            "{}access: {{on_revoke: cut, jwt: [\
+             {{issuer: 'https://login.example.com', audiences: [bedrock-grpc], jwks_file: '{path}'{first}}}, \
+             {{issuer: 'https://other.example.com', audiences: [bedrock-grpc], jwks_file: '{path}'}}]}}\n\
+             callers: {{{callers}}}\n",
+            alias("one", MODEL)
+        )
+    };
+    let of = |issuer: &str| key.sign(&but(claims("a"), "iss", json!(issuer)));
+    let (first, second) = (
+        of("https://login.example.com"),
+        of("https://other.example.com"),
+    );
+    let callers = "'x/a': {}, 'y/a': {}, a: {}";
+    let start = with(", caller_prefix: 'x/'", callers);
+    let mut gateway = Reloading::with(&start, slow()).await;
+    let [by_first, by_second] = open_with(&gateway, [&first, &second]).await;
+    gateway
+        .becomes(&with(", caller_prefix: 'y/'", callers), CUT)
+        .await;
+    is_cut(by_first).await;
+    let [by_first] = open_with(&gateway, [&first]).await;
+    let other_claim = ", caller_prefix: 'y/', caller_claim: email";
+    gateway.becomes(&with(other_claim, callers), CUT).await;
+    is_cut(by_first).await;
+    is_whole(by_second).await;
+}
+
 #[tokio::test]
 async fn open_calls_of_a_removed_service_account_are_cut() {
     let (server, key) = (

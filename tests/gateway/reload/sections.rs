@@ -1,12 +1,12 @@
-//! Sections of the configuration that take effect with a reload: accounts, prices, and issuers of
-//! tokens.
+//! Sections of the configuration that take effect with a reload: accounts, prices, issuers of
+//! tokens, and the share of traced calls.
 
 use bedrock_grpc::pb::stream_invoke_response::Event;
 use jsonwebtoken::Algorithm;
 use tonic::Code;
 
 use super::{REFUSED, RELOADED, Reloading, alias};
-use crate::harness::{Answer, MODEL, TokenKey, ask, bearer, claims, file, key_set};
+use crate::harness::{Answer, Collector, MODEL, TokenKey, ask, bearer, claims, file, key_set};
 
 /// The account of the last call of the emulator.
 fn account(gateway: &Reloading) -> String {
@@ -48,8 +48,11 @@ async fn accounts_change_without_a_restart() {
     assert!(line.contains("first"), "{line}");
     gateway.stream(ask("one")).await.is_whole();
     assert_eq!(account(&gateway), "777788889999");
-    // Without an account, the gateway's own identity is used.
-    gateway.becomes(&alias("one", MODEL), RELOADED).await;
+    // Without an account, the gateway's own identity is used. The operator must allow that.
+    let line = gateway.becomes(&alias("one", MODEL), REFUSED).await;
+    assert!(line.contains("targets.one.account: "), "{line}");
+    let allowed = format!("allow_weaker: true\n{}", alias("one", MODEL));
+    gateway.becomes(&allowed, RELOADED).await;
     gateway.stream(ask("one")).await.is_whole();
     assert_eq!(account(&gateway), "123456789012");
 }
@@ -137,4 +140,42 @@ async fn issuers_of_tokens_change_without_a_restart() {
         let refused = gateway.stream(bearer(ask("one"), token)).await;
         assert_eq!(refused.code(), Code::Unauthenticated);
     }
+}
+
+/// The share of traced calls rises and falls. Open spans keep their collector.
+#[tokio::test]
+async fn the_share_of_traced_calls_changes_without_a_restart() {
+    let collector = Collector::start().await;
+    let with = |ratio: u32| {
+        format!(
+            "{}traces: {{otlp_endpoint: '{}', sample_ratio: {ratio}}}\n",
+            alias("one", MODEL),
+            collector.endpoint()
+        )
+    };
+    let mut gateway = Reloading::start(&with(0)).await;
+    let mut traced = Vec::new();
+    for (number, ratio) in [0, 1, 0, 1].into_iter().enumerate() {
+        if number > 0 {
+            let line = gateway.becomes(&with(ratio), RELOADED).await;
+            assert!(line.contains("traces.sample_ratio"), "{line}");
+        }
+        gateway.stream(ask("one")).await.is_whole();
+        let calls = gateway.emulator.calls();
+        let parent = calls[number].header("traceparent").unwrap().to_owned();
+        let parts: Vec<_> = parent.split('-').map(str::to_owned).collect();
+        assert_eq!(parts[3] == "01", ratio == 1, "{parent}");
+        if ratio == 1 {
+            traced.push(parts[1].clone());
+        }
+    }
+    // At the end, the gateway sends the spans that it has not sent yet.
+    gateway.process.terminate().await;
+    assert_eq!(gateway.process.end().await.code, Some(0));
+    let spans = collector.spans(|_| true).await;
+    let mut traces: Vec<_> = spans.into_iter().map(|span| span.trace_id).collect();
+    traces.sort();
+    traces.dedup();
+    traced.sort();
+    assert_eq!(traces, traced);
 }

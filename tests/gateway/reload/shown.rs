@@ -68,7 +68,7 @@ async fn the_admin_port_shows_the_configuration_in_use_without_its_secrets() {
     assert_eq!(first["needs_restart"], json!([]));
     assert_eq!(
         first["protection"],
-        json!(["callers", "access.required", "only"])
+        json!(["callers", "access.required", "targets", "only"])
     );
     for secret in ["hunter2", &hash] {
         assert!(!first.to_string().contains(secret), "{first}");
