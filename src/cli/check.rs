@@ -12,7 +12,7 @@ use super::{exit::Exit, output::Output};
 use crate::{
     access::{Snapshot, token},
     bedrock::BedrockApiKey,
-    config::{self, Access, Config, ConfigFile, KeySetLocation, Problem},
+    config::{self, Access, Config, ConfigFile, KeySetLocation, Problems},
     server::{self, TlsWarning},
     telemetry::log,
 };
@@ -42,8 +42,12 @@ impl Check {
     pub fn run(self, output: &mut Output) -> io::Result<Exit> {
         let mut exit = Exit::Success;
         for file in &self.config {
-            match read(file).and_then(|file| load_with_tls(&file)) {
-                Ok((config, warnings)) => report(file, &config, warnings, output)?,
+            let loaded = read(file).and_then(|file| {
+                let loaded = load_with_tls(&file)?;
+                Ok((file, loaded))
+            });
+            match loaded {
+                Ok((file, (config, warnings))) => report(&file, &config, warnings, output)?,
                 Err(problems) => {
                     output.error(&problems);
                     exit = Exit::BadInput;
@@ -113,22 +117,24 @@ fn check_files(config: &Config, is_values: bool) -> Result<(), String> {
 /// Prints what a configuration allows, and warns about valid settings that are probably not
 /// intended.
 fn report(
-    file: &Path,
+    file: &ConfigFile,
     config: &Config,
     certificates: Vec<TlsWarning>,
     output: &mut Output,
 ) -> io::Result<()> {
+    let path = file.path.display().to_string();
     for (key, warning) in certificates {
-        let file = file.display();
-        output.warning(&format!("{file}: {key}: {warning}"));
+        output.warning(&format!("{path}: {key}: {warning}"));
     }
-    for warning in config.warnings() {
-        let Problem { key, message, .. } = warning;
-        output.warning(&format!("{}: {key}: {message}", file.display()));
+    for warning in config.warnings_in(file) {
+        let warning = Problems {
+            file: path.clone(),
+            problems: vec![warning],
+        };
+        output.warning(&warning.to_string());
     }
     output.line(&format!(
-        "{}: ok; {} aliases, {} patterns of model IDs that callers may name, {}",
-        file.display(),
+        "{path}: ok; {} aliases, {} patterns of model IDs that callers may name, {}",
         config.targets.aliases.len(),
         config.targets.allowed_model_ids.len(),
         callers(&config.access)

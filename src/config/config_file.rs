@@ -66,7 +66,8 @@ impl ConfigFile {
         before: Option<&Self>,
     ) -> Result<Self, Problems> {
         let text = content.and_then(|content| {
-            String::from_utf8(content).map_err(|_| "is not text in UTF-8".to_owned())
+            String::from_utf8(content)
+                .map_err(|_| "is not text in UTF-8; save the file in this encoding".to_owned())
         });
         match text {
             Ok(text) => Ok(match before.filter(|before| before.text == text) {

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use super::{section::Section, units};
 
+/// The minimum of `limits.max_request_size`. A smaller message cannot contain a useful request.
+const MIN_REQUEST_SIZE: &str = "1KB";
+/// The minimum of `limits.memory`. With less, the gateway would refuse almost every request.
+const MIN_MEMORY: &str = "100KB";
+
 /// Timeouts, sizes and counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -33,7 +38,8 @@ pub struct Limits {
     /// calls share a retry budget: 100 further attempts, plus one for every ten calls.
     /// `limits.max_attempts`, default 3.
     pub max_attempts: u32,
-    /// The maximum size of a request message, in bytes. `limits.max_request_size`, default 32MiB.
+    /// The maximum size of a request message, in bytes. `limits.max_request_size`, at least 1KB,
+    /// default 32MiB.
     pub max_request_size: usize,
     /// The maximum ratio by which a compressed request may expand. 0 means that compressed requests
     /// are refused. `limits.max_compression_ratio`, default 0.
@@ -46,8 +52,8 @@ pub struct Limits {
     /// default 1KiB.
     pub receive_rate: usize,
     /// The maximum memory in bytes of all requests together, from their reception until the gateway
-    /// releases them. `limits.memory`, default: half of the container's memory limit, or of the
-    /// machine's memory.
+    /// releases them. `limits.memory`, at least 100KB, default: half of the container's memory
+    /// limit, or of the machine's memory.
     pub memory: Option<usize>,
     /// The maximum number of open calls in this process. `limits.max_streams`, default 1024.
     pub max_streams: usize,
@@ -165,7 +171,9 @@ pub(super) fn read(mut section: Section<'_>) -> Limits {
             .value("max_attempts", |text| units::number(text, 1, 10))
             .unwrap_or(default.max_attempts),
         max_request_size: section
-            .value("max_request_size", units::size)
+            .value("max_request_size", |text| {
+                units::size_from(text, MIN_REQUEST_SIZE)
+            })
             .unwrap_or(default.max_request_size),
         max_compression_ratio: section
             .value("max_compression_ratio", |text| {
@@ -175,7 +183,7 @@ pub(super) fn read(mut section: Section<'_>) -> Limits {
         receive_rate: section
             .value("receive_rate", units::size)
             .unwrap_or(default.receive_rate),
-        memory: section.value("memory", units::size),
+        memory: section.value("memory", |text| units::size_from(text, MIN_MEMORY)),
         max_streams: section
             .value("max_streams", |text| units::number(text, 1, 1_000_000))
             .unwrap_or(default.max_streams),
@@ -219,7 +227,14 @@ fn read_on_cancel(limits: &mut Section<'_>) -> Option<OnCancel> {
     let drains = limits.value("on_cancel", |text| {
         units::one_of(text, &[("abort", false), ("drain_for_usage", true)])
     });
+    let is_bounded = limits.has_map("drain_for_usage");
     let mut bounds = limits.section("drain_for_usage");
+    if is_bounded && !limits.has_had("on_cancel") {
+        bounds.report(
+            "",
+            "has no effect without `on_cancel: drain_for_usage`; add that to `limits`, or remove this section",
+        );
+    }
     let time = bounds.value("time", units::positive_duration);
     let tokens = bounds.value("tokens", |text| units::number(text, 1, u32::MAX));
     bounds.finish();

@@ -16,6 +16,8 @@ use super::{
 pub(super) const MASK: &str = "***";
 /// The keys whose values are secrets, or would help to guess a secret.
 const SECRET: &[&str] = &["password", "sha256", "external_id"];
+/// The paths of other secrets. The user in the URL of the store is masked, too.
+const SECRET_PATHS: &[&[&str]] = &[&["limits", "store", "username"]];
 /// The keys whose values are maps that contain secrets.
 const SECRET_MAPS: &[&str] = &["headers"];
 
@@ -211,6 +213,7 @@ fn whole(text: &str, files: &ValueFiles) -> String {
 /// Masks a value that is a secret, or the secret parts of a value.
 pub(super) fn mask(path: &[&str], text: &str) -> String {
     let is_secret = path.last().is_some_and(|key| SECRET.contains(key))
+        || SECRET_PATHS.contains(&path)
         || path
             .iter()
             .rev()
@@ -304,8 +307,8 @@ mod tests {
                 r#"{"limits":{"store":"${STORE:-redis://***@host}"}}"#,
             ),
             (
-                "limits: {store: {url: 'redis://host', password: hunter2}}",
-                r#"{"limits":{"store":{"url":"redis://host","password":"***"}}}"#,
+                "limits: {store: {url: 'redis://host', username: hunter, password: hunter2}}",
+                r#"{"limits":{"store":{"url":"redis://host","username":"***","password":"***"}}}"#,
             ),
             (
                 "limits: {store: {password: '${PW}'}}",

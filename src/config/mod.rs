@@ -38,6 +38,7 @@ mod value_files;
 mod warnings;
 mod weaker;
 mod yaml;
+mod yaml_error;
 
 use std::{collections::BTreeMap, path::Path};
 

@@ -85,6 +85,19 @@ pub(super) fn read(root: &mut Section<'_>) -> Server {
     let listen = root.value("listen", units::address);
     let mut admin = root.section("admin");
     let admin_listen = admin.value("listen", units::address);
+    let addresses = (
+        listen.unwrap_or(default.listen),
+        admin_listen.unwrap_or(default.admin),
+    );
+    if overlap(addresses.0, addresses.1) {
+        admin.report(
+            "listen",
+            format!(
+                "{} is already used by `listen` ({}); choose another port",
+                addresses.1, addresses.0
+            ),
+        );
+    }
     admin.finish();
     let workers = root.value("workers", |text| units::number(text, 1, 256));
     let tls = root.optional_section("tls").and_then(read_tls);
@@ -94,8 +107,8 @@ pub(super) fn read(root: &mut Section<'_>) -> Server {
     let playground = root.value("playground", units::boolean);
     let trusted_proxies = trusted_proxies::read(root.section("trusted_proxies"));
     Server {
-        listen: listen.unwrap_or(default.listen),
-        admin: admin_listen.unwrap_or(default.admin),
+        listen: addresses.0,
+        admin: addresses.1,
         workers: workers.unwrap_or(default.workers),
         tls,
         cors: Cors { allowed_origins },
@@ -103,6 +116,13 @@ pub(super) fn read(root: &mut Section<'_>) -> Server {
         playground: playground.unwrap_or(default.playground),
         trusted_proxies,
     }
+}
+
+/// Returns whether two sockets cannot listen on these addresses at the same time. Port 0 stands for
+/// any free port.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && (is_any || one.ip() == other.ip())
 }
 
 fn read_tls(mut section: Section<'_>) -> Option<Tls> {

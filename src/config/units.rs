@@ -47,6 +47,15 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     number.checked_mul(bytes_per_unit).ok_or_else(wrong)
 }
 
+/// Parses a size that is not less than another one, such as `1KB`.
+pub(super) fn size_from(text: &str, least: &str) -> Result<usize, String> {
+    let bytes = size(text)?;
+    if bytes < size(least)? {
+        return Err(format!("must be at least {least}, got {text}"));
+    }
+    Ok(bytes)
+}
+
 /// Parses `127.0.0.1:50051`, `[::]:50051`, or `:50051` for all addresses.
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     let full = if text.starts_with(':') {

@@ -3,15 +3,30 @@
 use std::time::Duration;
 
 use super::{
-    Alias, Config, LimitsStore, OnStoreFailure, Problem, RouteOptions, Targets,
-    problem::ConfigLocation,
+    Alias, Config, ConfigFile, LimitsStore, OnStoreFailure, Problem, RouteOptions, Targets,
+    problem::ConfigLocation, yaml,
 };
 use crate::aws::{ModelIdKind, NativeFormat, Sampling, Side, model_id};
 
 /// The maximum duration of a session if one role assumes another (role chaining).
 const LONGEST_CHAINED_SESSION: Duration = Duration::from_secs(60 * 60);
+/// The methods that only targets with `invoke_model` accept.
+const NATIVE_METHODS: [&str; 2] = ["InvokeModel", "StreamInvokeModel"];
 
 impl Config {
+    /// Returns settings that are valid but have no effect, such as defaults that a model refuses,
+    /// or a surprising one, with their positions in the file.
+    pub fn warnings_in(&self, file: &ConfigFile) -> Vec<Problem> {
+        let mut warnings = self.warnings();
+        let tree = yaml::parse(&file.text).map(|tree| yaml::config_of_values(tree).0);
+        if let Ok(tree) = tree {
+            for warning in &mut warnings {
+                warning.place = tree.place_of(&warning.key);
+            }
+        }
+        warnings
+    }
+
     /// Returns settings that are valid but have no effect, such as defaults that a model refuses,
     /// or a surprising one.
     pub fn warnings(&self) -> Vec<Problem> {
@@ -22,6 +37,8 @@ impl Config {
         warnings.extend(tags_without_accounts(self));
         warnings.extend(undivided_limits(self));
         warnings.extend(no_credentials(self));
+        warnings.extend(useless_methods(self));
+        warnings.extend(little_memory(self));
         for (name, alias) in &targets.aliases {
             warnings.extend(sampling(name, alias, targets));
             warnings.extend(default_region(name, alias, self));
@@ -66,6 +83,44 @@ fn no_credentials(config: &Config) -> Option<Problem> {
             "no caller has a key, and no other kind of credential is configured, so every call is refused; create a key by `bedrock-grpc keys new --caller NAME`",
         )
     })
+}
+
+/// Warns about permissions for methods that no target accepts.
+fn useless_methods(config: &Config) -> impl Iterator<Item = Problem> {
+    let mut aliases = config.targets.aliases.values();
+    let is_useless = !aliases.any(|alias| alias.invoke_model);
+    let groups = config.access.groups.iter();
+    let groups = groups.map(|(name, group)| (format!("groups.{name}"), &group.permission));
+    let callers = config.access.callers.iter();
+    let callers = callers.map(|(name, caller)| (format!("callers.{name}"), &caller.permission));
+    let all = groups.chain(callers).filter(move |_| is_useless);
+    all.filter_map(|(place, permission)| {
+        let mut methods = permission.methods.iter().flatten();
+        let method = methods.find(|method| NATIVE_METHODS.contains(method))?;
+        Some(Problem::new(
+            format!("{place}.methods"),
+            ConfigLocation::default(),
+            format!(
+                "every call of {method} will be refused, because no target has `invoke_model: true`; set it for a target, or remove the method"
+            ),
+        ))
+    })
+}
+
+/// Warns about a budget that is too small for the largest request.
+fn little_memory(config: &Config) -> Option<Problem> {
+    let limits = &config.limits;
+    let memory = limits
+        .memory
+        .filter(|memory| *memory < limits.max_request_size)?;
+    Some(Problem::new(
+        "limits.memory".to_owned(),
+        ConfigLocation::default(),
+        format!(
+            "requests of the maximum size ({} bytes) will be refused, because they need more memory than {memory} bytes; raise it, or lower limits.max_request_size",
+            limits.max_request_size
+        ),
+    ))
 }
 
 /// Warns about session durations that STS refuses if the gateway's own identity is a role.

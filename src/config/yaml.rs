@@ -6,7 +6,10 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::problem::{ConfigLocation, Problem};
+use super::{
+    problem::{ConfigLocation, Problem},
+    yaml_error,
+};
 
 /// A node and its position.
 #[derive(Clone, Debug)]
@@ -29,6 +32,36 @@ pub(super) enum Value {
 pub(super) struct Key {
     pub(super) name: String,
     pub(super) place: ConfigLocation,
+}
+
+impl Node {
+    /// Returns the position of the key with this path, such as `targets.claude.model_id`, or of the
+    /// innermost of its sections that the file contains. Unknown if the file contains none of them.
+    pub(super) fn place_of(&self, path: &str) -> ConfigLocation {
+        let (mut node, mut path, mut place) = (self, path, ConfigLocation::default());
+        while let Some((key, next, rest)) = node.entry_of(path) {
+            (node, place) = (next, key.place);
+            match rest.strip_prefix('.') {
+                Some(rest) => path = rest,
+                None => break,
+            }
+        }
+        place
+    }
+
+    /// Returns the entry with which a path begins, and the rest of the path. Names can contain
+    /// dots, so the longest name that matches is used.
+    fn entry_of<'a>(&self, path: &'a str) -> Option<(&Key, &Self, &'a str)> {
+        let Value::Map(entries) = &self.value else {
+            return None;
+        };
+        let matching = entries.iter().filter_map(|(key, node)| {
+            let rest = path.strip_prefix(key.name.as_str())?;
+            let is_whole = rest.is_empty() || rest.starts_with(['.', '[']);
+            is_whole.then_some((key, node, rest))
+        });
+        matching.max_by_key(|(key, ..)| key.name.len())
+    }
 }
 
 impl Value {
@@ -58,17 +91,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Problem> {
         let place = error
             .location()
             .map_or_else(ConfigLocation::default, place_of);
-        let error = error.without_snippet();
-        let message = match error {
-            serde_saphyr::Error::Budget { .. } => {
-                "too large or too complex: use fewer keys, anchors and aliases".to_owned()
-            }
-            serde_saphyr::Error::DuplicateMappingKey { key, .. } => format!(
-                "the key `{}` is here for the second time; remove one of the two",
-                key.as_deref().unwrap_or_default()
-            ),
-            error => format!("not valid YAML: {}", without_place(&error.to_string())),
-        };
+        let message = yaml_error::described(error.without_snippet());
         Problem::new("", place, message)
     })?;
     Ok(node(spanned))
@@ -85,12 +108,6 @@ pub(super) fn config_of_values(tree: Node) -> (Node, bool) {
         return (config.clone(), true);
     }
     (tree, false)
-}
-
-/// Returns the first line of a message, without its place. The problem has the place.
-fn without_place(message: &str) -> &str {
-    let line = message.lines().next().unwrap_or(message);
-    line.rsplit_once(" at line ").map_or(line, |(what, _)| what)
 }
 
 fn place_of(location: serde_saphyr::Location) -> ConfigLocation {
@@ -172,5 +189,28 @@ impl<'de> Visitor<'de> for ValueVisitor {
             map.push((key, node(value)));
         }
         Ok(Value::Map(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_by_its_path() {
+        let text = "a: {b: 1}\nc:\n  d.e:\n    f: 2\n  d:\n    e: {f: 3}\nl: [1]\n";
+        let tree = parse(text).unwrap();
+        for (path, line) in [
+            ("a.b", 1),
+            ("a.x", 1),
+            ("c.d.e.f", 4),
+            ("c.d.e.x", 3),
+            ("c.d.x", 5),
+            ("c.x", 2),
+            ("l[0]", 7),
+            ("x.y", 0),
+        ] {
+            assert_eq!(tree.place_of(path).line, line, "{path}");
+        }
     }
 }

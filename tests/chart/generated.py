@@ -38,6 +38,8 @@ CONFIG = {
     "url": ["https://vpce-1.example.com", "http://emulator:8900", "https://[fd00::1]:8443"],
     "collector": ["http://otel:4317", "https://otel.example.com", "http://10.0.0.7:4317"],
     "size": ["1B", "16MiB", "32MiB", "256KiB"],
+    "request_size": ["1B", "1KB", "16MiB", "32MiB", "256KiB"],
+    "memory": ["1B", "100KB", "16MiB", "32MiB", "256KiB"],
     "text": ["abc", "a-b", "x1"],
     "duration": ["0", "250ms", "5s", "010m", "10m", "2h", 0],
     "positive_duration": ["250ms", "5s", "010m", "10m", "2h", "45m"],

@@ -353,3 +353,95 @@ fn it_says_who_can_make_calls() {
         assert_eq!(err.is_empty(), warning.is_empty(), "{err}");
     }
 }
+
+/// Valid settings that cannot work are reported with their lines and what to do.
+#[test]
+fn settings_that_cannot_work_are_reported_with_their_lines() {
+    let target = "targets: {a: {model_id: amazon.nova-lite-v1:0}}\n";
+    for (text, expected) in [
+        (
+            "limits:\n  memory: 1B\n",
+            "2:11: limits.memory: must be at least 100KB, got 1B",
+        ),
+        (
+            "limits:\n  max_request_size: 1B\n",
+            "2:21: limits.max_request_size: must be at least 1KB, got 1B",
+        ),
+        (
+            "listen: 127.0.0.1:80\nadmin:\n  listen: :80\n",
+            "3:3: admin.listen: 0.0.0.0:80 is already used by `listen` (127.0.0.1:80); choose another port",
+        ),
+        (
+            "listen: :9090\n",
+            "admin.listen: 0.0.0.0:9090 is already used by `listen` (0.0.0.0:9090)",
+        ),
+        (
+            "limits:\n  drain_for_usage:\n    tokens: 7\n",
+            "3:5: limits.drain_for_usage: has no effect without `on_cancel: drain_for_usage`; add that",
+        ),
+        (
+            "targets:\n  a:\n    model_id: x.y\n    regions: []\n",
+            "3:5: targets.a.regions: is an empty list; name at least one Region",
+        ),
+        (
+            "targets:\n  a:\n    routes:\n      - {model_id: x.y, accounts: []}\n",
+            "4:9: targets.a.routes[0].accounts: is an empty list; name at least one of `accounts`",
+        ),
+    ] {
+        let (code, _, error) = check(text);
+        assert_eq!(code, Some(64), "{text}: {error}");
+        assert!(error.contains(expected), "{text}: {error}");
+        assert_eq!(error.lines().count(), 1, "{text}: {error}");
+    }
+    for text in [
+        "listen: 127.0.0.1:80\nadmin: {listen: '127.0.0.2:80'}\n",
+        "listen: 127.0.0.1:0\nadmin: {listen: '127.0.0.1:0'}\n",
+        "limits: {on_cancel: abort, drain_for_usage: {tokens: 7}}\n",
+    ] {
+        let (code, _, error) = check(&format!("{target}{text}"));
+        assert_eq!((code, error.as_str()), (Some(0), ""), "{text}");
+    }
+    let callers = "callers:\n  x.y:\n    keys: [{sha256: \
+        0000000000000000000000000000000000000000000000000000000000000000}]\n    methods: [Invoke, StreamInvokeModel]\n";
+    let memory = "limits:\n  max_request_size: 16MiB\n  memory: 8MiB\n";
+    for (text, expected) in [
+        (
+            format!("{target}{callers}"),
+            "config.yaml:5:5: callers.x.y.methods: every call of StreamInvokeModel will be refused, because no target has `invoke_model: true`",
+        ),
+        (
+            format!("{target}groups:\n  g:\n    methods: [InvokeModel]\n"),
+            "config.yaml:4:5: groups.g.methods: every call of InvokeModel will be refused",
+        ),
+        (
+            format!("{target}{memory}"),
+            "config.yaml:4:3: limits.memory: requests of the maximum size (16777216 bytes) will be refused",
+        ),
+    ] {
+        let (code, out, warned) = check(&text);
+        assert_eq!(code, Some(0), "{text}: {warned}");
+        assert!(out.contains("ok"), "{out}");
+        assert!(warned.contains(expected), "{text}: {warned}");
+        assert_eq!(warned.lines().count(), 1, "{text}: {warned}");
+    }
+    let native = callers.to_owned()
+        + "targets: {a: {model_id: amazon.nova-lite-v1:0, invoke_model: true}}\n";
+    assert_eq!(check(&native).2, "");
+}
+
+#[test]
+fn a_file_in_another_encoding_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.yaml");
+    std::fs::write(&path, b"targets: {caf\xe9: {model_id: x.y}}\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_bedrock-grpc"))
+        .arg("check")
+        .arg(&path)
+        .env_clear()
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    let error = String::from_utf8(output.stderr).unwrap();
+    let expected = "is not text in UTF-8; save the file in this encoding";
+    assert!(error.contains(expected), "{error}");
+}

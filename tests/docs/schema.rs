@@ -195,7 +195,7 @@ fn value(schema: &Node, root: &Node) -> String {
         | "store_timeout" => {
             return "duration".to_owned();
         }
-        "size" => return "size".to_owned(),
+        "size" | "request_size" | "memory" => return "size".to_owned(),
         "text" | "deployment" | "project_pattern" => return "text".to_owned(),
         "project" => return "ID or ARN, or a map with one for each Region".to_owned(),
         "usd" => return "US dollars".to_owned(),

@@ -11,6 +11,10 @@
   {{- include "bedrock-grpc.checkIssuers" . -}}
   {{- include "bedrock-grpc.checkAllowedTargets" . -}}
   {{- include "bedrock-grpc.checkQuotas" . -}}
+  {{- $limits := $config.limits | default dict -}}
+  {{- if and (kindIs "map" $limits.drain_for_usage) (kindIs "invalid" $limits.on_cancel) -}}
+    {{- fail "config.limits.drain_for_usage: has no effect without config.limits.on_cancel; set that to drain_for_usage, or remove this section" -}}
+  {{- end -}}
 {{- end -}}
 {{- /* Durations are read whether or not anything here needs them. */ -}}
 {{- $_ := list (include "bedrock-grpc.heartbeatSeconds" .) (include "bedrock-grpc.headersAfterSeconds" .) (include "bedrock-grpc.gracePeriodSeconds" .) -}}

@@ -108,11 +108,23 @@ fn read_place(section: &mut Section<'_>) -> Option<RoutePlace> {
     if has_both {
         section.report("regions", "set either `region` or `regions`, but not both");
     }
+    if several.as_ref().is_some_and(Vec::is_empty) {
+        section.report(
+            "regions",
+            "is an empty list; name at least one Region, such as us-east-1, or remove the key to use the default Region",
+        );
+    }
     if section.has("account") && section.has("accounts") {
         section.report("accounts", "either `account` or `accounts`, but not both");
     }
     let account = section.value("account", units::text);
     let accounts = section.list("accounts", units::text);
+    if accounts.as_ref().is_some_and(Vec::is_empty) {
+        section.report(
+            "accounts",
+            "is an empty list; name at least one of `accounts`, or remove the key to use the gateway's own identity",
+        );
+    }
     let Some(model_id) = model_id else {
         if !section.has_had("model_id") && !section.has_had("routes") {
             section.report(
