@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use super::{
     account::Account, auth::Credentials, calls::CallLog, fault::Fault, lifecycle::LifeCycle,
     options::Options, projects::Projects, prompt_cache::PromptCache, quotas::Ledger,
-    regions::Regions,
-    sessions::Sessions,
+    regions::Regions, sessions::Sessions,
 };
 
 /// The state that all connections of an emulator share.

@@ -6,8 +6,8 @@ use super::{
     credential::{accepts_tokens_of, falls_to_others, is_credential},
     key::{Place, ProtectedKey},
     protection::{
-        FROM_HEADERS, GROUPS, LISTS, METADATA, PROJECTS, S3_LOCATIONS, TARGETS, UNLISTED, UsedGroups,
-        groups_of, protected,
+        FROM_HEADERS, GROUPS, LISTS, METADATA, PROJECTS, S3_LOCATIONS, TARGETS, UNLISTED,
+        UsedGroups, groups_of, protected,
     },
 };
 use crate::config::{Config, RequestPolicy};
