@@ -116,6 +116,10 @@ fn ends_of_life(
     encoder: &mut DescriptorEncoder<'_>,
     known: &[(labels::RouteLabels, SystemTime)],
 ) -> fmt::Result {
+    // Like other families, this one is declared only if it has a series.
+    if known.is_empty() {
+        return Ok(());
+    }
     let help = "When the model of a route reaches its end of life, in seconds since the Unix epoch. Only for models whose end AWS has announced.";
     let name = "model_end_of_life_timestamp_seconds";
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
