@@ -48,7 +48,7 @@ const CURES: &[(&str, &str)] = &[
     ),
     (
         "block sequence entries are not allowed",
-        "a list cannot begin after a key in the same line; write each entry in a line of its own, \
+        "a list cannot begin after a key in the same line; write each entry on a separate line, \
          or use [a, b]",
     ),
     (

@@ -21,7 +21,8 @@ use crate::{
 
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 const LATER: Duration = Duration::from_secs(3600);
-/// The SDK loads credentials again 10 seconds before they expire, so these are loaded for each call.
+/// The SDK loads credentials again 10 seconds before they expire, so these are loaded for each
+/// call.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// A folder for the caller, and the path of a token file in it.

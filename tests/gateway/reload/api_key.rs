@@ -73,7 +73,7 @@ async fn a_renewed_api_key_takes_effect_without_breaking_a_stream() {
     assert_eq!(calls[0].end, None, "the first stream is still open");
     assert_eq!(calls.len(), 2, "{calls:?}");
 
-    // A file without a key changes nothing, and the log says so.
+    // A file without a key changes nothing, and the log reports it.
     for (content, expected) in [
         (Some("\n"), "is empty; write the API key to it"),
         (Some("two words"), "contains a space"),
