@@ -1,5 +1,6 @@
 //! Reads and writes JSON without building a tree in memory.
 
+mod open_levels;
 mod position;
 mod reader;
 mod unescape;

@@ -3,7 +3,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::unescape::{UnpairedSurrogates, unescape};
+use super::{
+    open_levels::OpenLevels,
+    unescape::{UnpairedSurrogates, unescape},
+};
 
 /// The maximum nesting depth of JSON from callers and from Bedrock. Java's JSON parsers, such as
 /// Jackson, have the same limit. The stack does not need this limit, because no reader recurses.
@@ -423,44 +426,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The kinds of the open levels, with one bit for each level: 1 for an object, 0 for an array.
-/// Allocates only if there are more than 128 levels.
-#[derive(Default)]
-struct OpenLevels {
-    /// One bit for each of the innermost levels. Bit 0 is the innermost level.
-    bits: u128,
-    count: u32,
-    /// The levels outside of `bits`, 128 in each item.
-    outer: Vec<u128>,
-}
-
-impl OpenLevels {
-    const fn innermost_is_object(&self) -> bool {
-        self.bits & 1 == 1
-    }
-
-    fn push(&mut self, is_object: bool) {
-        if self.count > 0 && self.count.is_multiple_of(u128::BITS) {
-            self.outer.push(std::mem::take(&mut self.bits));
-        }
-        self.bits = self.bits << 1 | u128::from(is_object);
-        self.count += 1;
-    }
-
-    fn pop(&mut self) {
-        self.bits >>= 1;
-        self.count = self.count.saturating_sub(1);
-        if self.count > 0 && self.count.is_multiple_of(u128::BITS) {
-            self.bits = self.outer.pop().unwrap_or_default();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{OpenLevels, Reader, plain};
+    use super::{Reader, plain};
 
     proptest! {
         #[test]
@@ -470,22 +440,6 @@ mod tests {
         )) {
             let one_by_one = text.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
             prop_assert_eq!(plain(&text), one_by_one.unwrap_or(text.len()));
-        }
-
-        #[test]
-        fn open_levels_are_a_stack(steps in prop::collection::vec(prop::option::weighted(0.7, any::<bool>()), 0..900)) {
-            let (mut open, mut expected) = (OpenLevels::default(), Vec::new());
-            for step in steps {
-                match step {
-                    Some(is_object) => {
-                        open.push(is_object);
-                        expected.push(is_object);
-                    }
-                    None if expected.pop().is_some() => open.pop(),
-                    None => {}
-                }
-                prop_assert_eq!(open.innermost_is_object(), expected.last() == Some(&true));
-            }
         }
 
         #[test]

@@ -7,28 +7,23 @@
 //!
 //! The total can change. If it is lowered, peers keep the units that they hold.
 
+mod state;
+
 use std::{
-    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use prometheus_client::metrics::counter::Counter;
-use tokio::{
-    sync::Notify,
-    time::{Instant, timeout},
-};
+use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{log_interval::LogInterval, owner::ShareOwner};
+pub use self::state::Limited;
+use self::state::{Hold, State};
+use super::owner::ShareOwner;
 
-/// How long a peer counts as waiting after it was refused. Its retry delay is one second, so a peer
-/// that retries keeps waiting.
-const WAITS_FOR: Duration = Duration::from_secs(5);
 /// The maximum time between two attempts of a call that waits for units.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// The maximum number of waiting peers. If there are more, the oldest one is removed.
-const MAX_WAITING: usize = 64;
 
 /// The units of a resource that peers share. Cheap to clone; all clones share the same units.
 #[derive(Clone, Debug)]
@@ -41,41 +36,6 @@ struct Inner {
     /// Tells waiting calls that units have become free.
     freed: Notify,
     state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    total: usize,
-    used: usize,
-    /// The number of units that each peer holds. Contains only peers that hold at least one.
-    held: HashMap<ShareOwner, usize>,
-    holds: HashMap<u64, Hold>,
-    next: u64,
-    /// The refused peers that hold less than their share, and when each of them stops counting as
-    /// waiting.
-    waiting: VecDeque<(ShareOwner, Instant)>,
-    /// The log lines about refusals.
-    log: LogInterval,
-}
-
-#[derive(Debug)]
-struct Hold {
-    peer: ShareOwner,
-    units: usize,
-    /// The total when the hold began. The hold can grow within this total, even if it was lowered
-    /// since.
-    begun_with: usize,
-    /// Cancelled if the units are taken back. `None` if they cannot be taken back.
-    yields: Option<CancellationToken>,
-}
-
-/// Why a share was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limited {
-    /// All units are in use.
-    Full,
-    /// The peer has its full share, and other peers wait for theirs.
-    Share,
 }
 
 /// Units that a peer holds. Dropping this gives them back.
@@ -95,10 +55,7 @@ impl Shares {
             what,
             refused,
             freed: Notify::new(),
-            state: Mutex::new(State {
-                total,
-                ..State::default()
-            }),
+            state: Mutex::new(State::of(total)),
         }))
     }
 
@@ -239,100 +196,6 @@ impl Shares {
     }
 }
 
-impl State {
-    fn held(&self, peer: ShareOwner) -> usize {
-        self.held.get(&peer).copied().unwrap_or_default()
-    }
-
-    fn claim(&mut self, total: usize, peer: ShareOwner, units: usize) -> Result<(), Limited> {
-        if !self.waiting.is_empty() {
-            let now = Instant::now();
-            self.waiting.retain(|(_, until)| *until > now);
-        }
-        let wanted = self.held(peer).saturating_add(units);
-        let share = self.share(total, peer);
-        let others_wait = self.waiting.iter().any(|(other, _)| *other != peer);
-        if others_wait && wanted > share {
-            return Err(Limited::Share);
-        }
-        while self.used.saturating_add(units) > total {
-            // If the total was lowered, taking units back would end calls without making enough
-            // room.
-            if self.used > total || !self.take_back(peer, wanted) {
-                if wanted <= share || wanted == units {
-                    self.wait(peer);
-                }
-                return Err(Limited::Full);
-            }
-        }
-        if !self.waiting.is_empty() {
-            self.waiting.retain(|(other, _)| *other != peer);
-        }
-        self.used += units;
-        *self.held.entry(peer).or_default() += units;
-        Ok(())
-    }
-
-    /// Returns how many units a peer may hold while other peers wait.
-    fn share(&self, total: usize, peer: ShareOwner) -> usize {
-        let others = self.held.keys().filter(|other| **other != peer).count();
-        let waiting = self
-            .waiting
-            .iter()
-            .filter(|(other, _)| *other != peer && !self.held.contains_key(other))
-            .count();
-        total / (1 + others + waiting)
-    }
-
-    /// Takes back the largest revocable hold of the peer that holds most, if it holds more than
-    /// `wanted` units. Returns whether it did.
-    fn take_back(&mut self, peer: ShareOwner, wanted: usize) -> bool {
-        let heavy = self
-            .held
-            .iter()
-            .filter(|(other, held)| **other != peer && **held > wanted)
-            .max_by_key(|(_, held)| **held)
-            .map(|(other, _)| *other);
-        let Some(heavy) = heavy else { return false };
-        let largest = self
-            .holds
-            .iter()
-            .filter(|(_, hold)| hold.peer == heavy && hold.units > 0 && hold.yields.is_some())
-            .max_by_key(|(id, hold)| (hold.units, std::cmp::Reverse(**id)))
-            .map(|(id, _)| *id);
-        let Some(id) = largest else { return false };
-        if let Some(token) = self.release(id) {
-            token.cancel();
-        }
-        true
-    }
-
-    fn wait(&mut self, peer: ShareOwner) {
-        self.waiting.retain(|(other, _)| *other != peer);
-        if self.waiting.len() == MAX_WAITING {
-            self.waiting.pop_front();
-        }
-        self.waiting.push_back((peer, Instant::now() + WAITS_FOR));
-    }
-
-    /// Removes a hold. If it was revocable, returns the token by which its owner is informed.
-    fn release(&mut self, id: u64) -> Option<CancellationToken> {
-        let hold = self.holds.remove(&id)?;
-        self.subtract(hold.peer, hold.units);
-        hold.yields
-    }
-
-    fn subtract(&mut self, peer: ShareOwner, units: usize) {
-        self.used = self.used.saturating_sub(units);
-        if let Some(held) = self.held.get_mut(&peer) {
-            *held = held.saturating_sub(units);
-            if *held == 0 {
-                self.held.remove(&peer);
-            }
-        }
-    }
-}
-
 impl Share {
     /// Returns the peer that holds the units.
     pub fn peer(&self) -> ShareOwner {
@@ -424,7 +287,9 @@ impl Drop for Share {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use tokio::time::Instant;
+
+    use super::{state::WAITS_FOR, *};
 
     fn peer(n: u8) -> ShareOwner {
         ShareOwner::at([10, 0, 0, n].into())
