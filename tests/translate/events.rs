@@ -454,3 +454,36 @@ fn an_unknown_event_that_is_no_json_is_kept_as_a_string() {
         );
     }
 }
+
+#[test]
+fn an_event_has_a_limited_number_of_members_and_elements() {
+    let members = |count: usize| {
+        let members: String = (0..count)
+            .map(|index| format!(r#""m{index}":1,"#))
+            .collect();
+        format!(r#"{{{members}"contentBlockIndex":0,"delta":{{"text":"Hi"}}}}"#)
+    };
+    let read = read("contentBlockDelta", &members(60_000));
+    assert_eq!(read.raw_members.len(), 60_000);
+    let elements = format!(
+        r#"{{"contentBlockIndex":0,"delta":{{"toolResult":[{}]}}}}"#,
+        vec![r#"{"text":""}"#; 70_000].join(",")
+    );
+    for payload in [members(70_000), elements] {
+        let error = event::from_bedrock("contentBlockDelta", payload.as_bytes()).unwrap_err();
+        assert!(
+            error.to_string().contains("members and elements"),
+            "{error}"
+        );
+    }
+    // JSON that is passed through does not count.
+    let numbers = vec!["1"; 100_000].join(",");
+    let payload = format!(r#"{{"contentBlockIndex":0,"delta":{{"text":"Hi"}},"new":[{numbers}]}}"#);
+    assert_eq!(
+        event::from_bedrock("contentBlockDelta", payload.as_bytes())
+            .unwrap()
+            .raw_members
+            .len(),
+        1
+    );
+}

@@ -12,6 +12,10 @@ use crate::{
     },
 };
 
+/// The maximum number of members and list elements of an event that are decoded. Each takes up to
+/// some hundred bytes of memory, but only three bytes of JSON. JSON that is passed through unchanged
+/// does not count.
+const MAX_PARTS: usize = 64 << 10;
 const MISSING: &str = "is missing, but it is required";
 
 /// The origin of the JSON, which decides how values of the wrong type are handled.
@@ -30,6 +34,8 @@ pub(crate) struct Decoder<'a> {
     pub(crate) json: Reader<'a>,
     pub(crate) mode: Mode,
     raw: Vec<pb::RawMember>,
+    /// The number of members and elements so far.
+    parts: usize,
     /// The unpaired surrogates of strings, by the pointer of the string.
     unpaired: Vec<(String, UnpairedSurrogates)>,
 }
@@ -47,6 +53,7 @@ impl<'a> Decoder<'a> {
             json,
             mode,
             raw: Vec::new(),
+            parts: 0,
             unpaired: Vec::new(),
         })
     }
@@ -118,11 +125,23 @@ impl<'a> Decoder<'a> {
         first: &mut bool,
         at: &Position<'_>,
     ) -> Result<Option<Cow<'a, str>>, Error> {
+        self.count(at)?;
         self.read(at, |json| json.member(first))
     }
 
     pub(crate) fn element(&mut self, first: &mut bool, at: &Position<'_>) -> Result<bool, Error> {
+        self.count(at)?;
         self.read(at, |json| json.element(first))
+    }
+
+    /// Counts a part of an event. Requests are limited before they are decoded.
+    fn count(&mut self, at: &Position<'_>) -> Result<(), Error> {
+        self.parts += 1;
+        if self.parts > MAX_PARTS && self.mode == Mode::Event {
+            let problem = format!("the event has more than {MAX_PARTS} members and elements");
+            return Err(Error::new(at, problem));
+        }
+        Ok(())
     }
 
     pub(crate) fn mark(&self) -> Mark<'a> {
