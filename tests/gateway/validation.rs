@@ -2,9 +2,10 @@
 
 use bedrock_grpc::pb::{
     ContentBlock, ConverseInput, ImageBlock, ImageFormat, InferenceConfiguration, InvokeRequest,
-    MediaSource, Message, Role, Tool, ToolChoice, ToolConfiguration, ToolInputSchema,
-    ToolSpecification, content_block::Content, media_source::Source, tool, tool_choice,
-    tool_input_schema::Schema,
+    MediaSource, Message, RawMember, Role, Tool, ToolChoice, ToolConfiguration, ToolInputSchema,
+    ToolResultBlock, ToolResultContentBlock, ToolSpecification, ToolUseBlock,
+    content_block::Content, converse_input::AdditionalModelRequestFields, media_source::Source,
+    tool, tool_choice, tool_input_schema::Schema, tool_result_content_block, tool_use_block,
 };
 use tonic::Code;
 
@@ -334,4 +335,77 @@ async fn invoke_is_refused_alike() {
     let fields = Details::of(&status).fields();
     assert_eq!(fields, ["target", "input.inference_config.max_tokens"]);
     assert_eq!(gateway.emulator.calls(), []);
+}
+
+/// JSON that is passed through may contain values that are valid JSON, but that some parsers reject.
+/// Answers may contain them, so the gateway accepts them as history, and Bedrock decides.
+#[tokio::test]
+async fn bedrock_decides_about_values_that_some_parsers_reject() {
+    let gateway = Gateway::start().await;
+    let mut calls = 0;
+    for (json, is_read) in [
+        (r#"{"a":1e400}"#, false),
+        (r#"{"a":[-1e400]}"#, false),
+        (r#"{"a":"\ud800"}"#, false),
+        (r#"{"a":"\udc00\ud800"}"#, false),
+        (r#"{"\ud800":1}"#, false),
+        (r#"{"a":1e-400}"#, true),
+        (r#"{"a":123456789012345678901234567890}"#, true),
+        (r#"{"a":"\ud83d\ude00"}"#, true),
+    ] {
+        let used = Content::ToolUse(ToolUseBlock {
+            tool_use_id: "one".to_owned(),
+            name: "search".to_owned(),
+            input: Some(tool_use_block::Input::InputJson(json.to_owned())),
+            ..ToolUseBlock::default()
+        });
+        let result = Content::ToolResult(ToolResultBlock {
+            tool_use_id: "one".to_owned(),
+            content: vec![ToolResultContentBlock {
+                content: Some(tool_result_content_block::Content::Text("found".to_owned())),
+            }],
+            ..ToolResultBlock::default()
+        });
+        let mut history = tool(r#"{"type":"object"}"#);
+        for (role, content) in [(Role::Assistant, used), (Role::User, result)] {
+            history.messages.push(Message {
+                role: role.into(),
+                content: vec![ContentBlock {
+                    content: Some(content),
+                }],
+            });
+        }
+        let fields = ConverseInput {
+            additional_model_request_fields: Some(
+                AdditionalModelRequestFields::AdditionalModelRequestFieldsJson(json.to_owned()),
+            ),
+            ..question("Hello")
+        };
+        let raw = ConverseInput {
+            raw_members: vec![RawMember {
+                pointer: "/additionalModelRequestFields".to_owned(),
+                json: json.to_owned(),
+            }],
+            ..question("Hello")
+        };
+        for input in [history, fields, raw] {
+            let mut request = ask(MODEL);
+            request.input = Some(input);
+            let answer = gateway.stream(request).await;
+            calls += 1;
+            // Bedrock was called, once.
+            assert_eq!(gateway.emulator.calls().len(), calls, "{json}");
+            if is_read {
+                assert_eq!(answer.code(), Code::Ok, "{json}: {:?}", answer.end);
+            } else {
+                assert_eq!(
+                    answer.code(),
+                    Code::InvalidArgument,
+                    "{json}: {:?}",
+                    answer.end
+                );
+                assert_eq!(answer.details().reason(), "UPSTREAM_VALIDATION");
+            }
+        }
+    }
 }

@@ -21,6 +21,8 @@ pub(super) fn of(name: &str, message: &str, http_status: Option<u16>) -> Reason 
     match name.strip_suffix("Exception").unwrap_or(name) {
         "" => of_status(http_status, message),
         "Validation" => of_validation(message),
+        // Bedrock cannot read JSON that the gateway passed through, or a value has the wrong type.
+        "Serialization" => Reason::UpstreamValidation,
         "AccessDenied" if says(message, BAD_KEYS) => Reason::UpstreamCredentials,
         "AccessDenied" => Reason::UpstreamAccessDenied,
         "ResourceNotFound" => Reason::UpstreamResource,

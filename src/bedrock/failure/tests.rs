@@ -25,6 +25,12 @@ fn response(status: u16, error_type: Option<&str>, body: &str) -> HttpResponse {
 /// The rows of the table: error name, HTTP status, message, expected reason.
 const TABLE: &[(&str, u16, &str, Reason)] = &[
     (
+        "SerializationException",
+        400,
+        "number out of range at line 1 column 97",
+        Reason::UpstreamValidation,
+    ),
+    (
         "ValidationException",
         400,
         "The provided model identifier is invalid.",
