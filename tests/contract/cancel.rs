@@ -4,13 +4,20 @@
 use std::time::{Duration, Instant};
 
 use bedrock_emulator::End;
-use bedrock_grpc::config::{Config, OnCancel};
+use bedrock_grpc::{
+    config::{Config, OnCancel},
+    pb::{InvokeModelRequest, StreamInvokeModelRequest},
+};
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 use tonic::Code;
 
 use crate::{
-    harness::{Gateway, MODEL, ask, faulty, invoke, paced, soon},
-    support::{Client, INVOKE, Open, STREAM_INVOKE, Upstream, begun, left, metric_becomes, within},
+    harness::{Gateway, MODEL, alias, ask, faulty, invoke, paced, soon},
+    support::{
+        Client, INVOKE, INVOKE_MODEL, Open, STREAM_INVOKE, STREAM_INVOKE_MODEL, Upstream, begun,
+        left, metric_becomes, within,
+    },
 };
 
 /// The time that the contract allows between the end of the client and the end of the call to
@@ -72,6 +79,95 @@ async fn closes_at_once(gateway: Gateway) {
 #[tokio::test]
 async fn bedrocks_call_closes_within_100_ms() {
     closes_at_once(Gateway::start().await).await;
+}
+
+/// A request for a model with a body in its own format.
+const NATIVE: &str = "us.anthropic.claude-sonnet-5";
+const BODY: &str = r#"{"anthropic_version":"bedrock-2023-05-31","max_tokens":40,"messages":[{"role":"user","content":"Hi"}]}"#;
+
+/// A gateway with aliases of a model that takes bodies in its own format, one for each fault.
+async fn of_models(faults: &[&str], change: impl FnOnce(&mut Config)) -> Gateway {
+    Gateway::with(|config, _| {
+        for fault in faults {
+            let mut target = alias(&format!("{NATIVE}.fault-{fault}"));
+            target.invoke_model = true;
+            config.targets.aliases.insert((*fault).to_owned(), target);
+        }
+        change(config);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn calls_of_models_in_their_own_format_close_at_once() {
+    const STREAM: [&str; 3] = ["stall-before-headers", "stall-after-0", "stall-after-3"];
+    let gateway = of_models(&STREAM, |_| {}).await;
+    for leave in [Leave::Cancel, Leave::Disconnect] {
+        for fault in STREAM {
+            within(AT_ONCE, || async {
+                gateway.emulator.clear_calls();
+                let mut client = Client::connect(gateway.address).await;
+                let request = StreamInvokeModelRequest {
+                    target: fault.to_owned(),
+                    body: BODY.into(),
+                    ..StreamInvokeModelRequest::default()
+                };
+                let call = client.call(STREAM_INVOKE_MODEL, &[], &request).await;
+                let events = u64::from(fault == "stall-after-3");
+                begun(&gateway.emulator, events).await;
+                outlives_after(&gateway, client, call, leave).await
+            })
+            .await;
+        }
+        within(AT_ONCE, || async {
+            gateway.emulator.clear_calls();
+            let mut client = Client::connect(gateway.address).await;
+            let request = InvokeModelRequest {
+                target: "stall-before-headers".to_owned(),
+                body: BODY.into(),
+                ..InvokeModelRequest::default()
+            };
+            let call = client.call(INVOKE_MODEL, &[], &request).await;
+            begun(&gateway.emulator, 0).await;
+            outlives_after(&gateway, client, call, leave).await
+        })
+        .await;
+    }
+    metric_becomes(&gateway, "bedrock_grpc_open_calls", 0.0).await;
+}
+
+#[tokio::test]
+async fn an_answer_of_a_model_that_has_begun_closes_at_once() {
+    let upstream = tokio::sync::Mutex::new(Upstream::start().await);
+    let endpoint_url = upstream.lock().await.endpoint_url();
+    let gateway = of_models(&["none"], |config| {
+        config.bedrock.endpoint_url = Some(endpoint_url);
+    })
+    .await;
+    for leave in [Leave::Cancel, Leave::Disconnect] {
+        within(AT_ONCE, || async {
+            let mut client = Client::connect(gateway.address).await;
+            let request = InvokeModelRequest {
+                target: "none".to_owned(),
+                body: BODY.into(),
+                ..InvokeModelRequest::default()
+            };
+            let mut call = client.call(INVOKE_MODEL, &[], &request).await;
+            let mut exchange = upstream.lock().await.exchange().await;
+            soon(exchange.tcp.write_all(b"5\r\n{\"a\":\r\n"))
+                .await
+                .unwrap();
+            let left_at = Instant::now();
+            match leave {
+                Leave::Cancel => call.cancel(),
+                Leave::Disconnect => client.disconnect().await,
+            }
+            exchange.closed().await;
+            left_at.elapsed()
+        })
+        .await;
+    }
+    metric_becomes(&gateway, "bedrock_grpc_open_calls", 0.0).await;
 }
 
 #[tokio::test]

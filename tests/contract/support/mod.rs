@@ -15,7 +15,9 @@ use crate::harness::{Gateway, soon};
 
 pub(crate) use child::Child;
 pub(crate) use queues::queues;
-pub(crate) use raw::{Client, INVOKE, Open, STREAM_INVOKE, message};
+pub(crate) use raw::{
+    Client, INVOKE, INVOKE_MODEL, Open, STREAM_INVOKE, STREAM_INVOKE_MODEL, message,
+};
 pub(crate) use upstream::{Exchange, Upstream};
 
 /// Waits until the emulator has sent this many events in its latest call, which continues.

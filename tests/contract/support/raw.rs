@@ -17,6 +17,8 @@ use crate::harness::{Details, soon};
 
 pub(crate) const STREAM_INVOKE: &str = "/bedrock.inference.v1.InferenceService/StreamInvoke";
 pub(crate) const INVOKE: &str = "/bedrock.inference.v1.InferenceService/Invoke";
+pub(crate) const INVOKE_MODEL: &str = "/bedrock.inference.v1.ModelService/InvokeModel";
+pub(crate) const STREAM_INVOKE_MODEL: &str = "/bedrock.inference.v1.ModelService/StreamInvokeModel";
 /// gRPC's flag and length before each message.
 const PREFIX: usize = 5;
 
