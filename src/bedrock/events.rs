@@ -21,6 +21,10 @@ use super::{
 };
 use crate::error::Failure;
 
+/// How many bytes of an incomplete frame are read in one poll. A frame of many MiB that arrives
+/// faster than this would delay the worker's other streams.
+const TURN: usize = 512 << 10;
+
 /// One event of Bedrock's stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BedrockEvent {
@@ -53,7 +57,7 @@ enum Room {
     Next(FrameRoom),
     /// The last event has it. It is held until the next event is requested: the last one was
     /// encoded for the client then.
-    Last(#[expect(dead_code, reason = "held until it is dropped")] FrameRoom),
+    Last(FrameRoom),
 }
 
 impl BedrockEvents {
@@ -75,6 +79,15 @@ impl BedrockEvents {
     /// Returns whether the next event waits for memory of the gateway, and not for Bedrock.
     pub fn waits_for_memory(&self) -> bool {
         matches!(self.room, Room::Awaited(_))
+    }
+
+    /// Returns the memory of the last event, if it is a large one. Work on the event that may last
+    /// longer than this value must hold the memory.
+    pub fn room(&self) -> Option<FrameRoom> {
+        match &self.room {
+            Room::Last(room) => Some(Arc::clone(room)),
+            Room::Unneeded | Room::Awaited(_) | Room::Next(_) => None,
+        }
     }
 
     /// Polls for the next event. Returns `None` if the stream ended after a complete frame. The
@@ -111,6 +124,7 @@ impl BedrockEvents {
     }
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<BedrockEvent>, Failure>> {
+        let mut read = 0;
         loop {
             let declared = self.decoder.declared();
             let declared =
@@ -129,9 +143,14 @@ impl BedrockEvents {
                 }
                 return Poll::Ready(self.event(message).map(Some));
             }
+            if read > TURN {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => {
                     if let Ok(chunk) = frame.into_data() {
+                        read += chunk.len();
                         self.decoder.push(chunk);
                     }
                 }

@@ -1,7 +1,7 @@
 //! The memory of large frames. The gateway's budget is divided among callers, whom this module does
 //! not know, so a call brings its own access to the budget.
 
-use std::{any::Any, pin::Pin};
+use std::{any::Any, pin::Pin, sync::Arc};
 
 use crate::error::Failure;
 
@@ -12,8 +12,8 @@ pub(super) const LARGE_FRAME: usize = 16 << 10;
 /// for the client, and then in that message and in its encoded form.
 pub(super) const COPIES: usize = 2;
 
-/// Reserved memory, which is given back when this is dropped.
-pub type FrameRoom = Box<dyn Any + Send>;
+/// Reserved memory, which is given back when the last clone is dropped.
+pub type FrameRoom = Arc<dyn Any + Send + Sync>;
 /// Waits for memory. Fails if the call must not wait for it.
 pub type Reservation = Pin<Box<dyn Future<Output = Result<FrameRoom, Failure>> + Send>>;
 

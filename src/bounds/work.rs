@@ -3,6 +3,9 @@
 //! Peers take turns, so that a peer with many large requests does not delay a peer with a single
 //! request. If the queue is full and another peer has at least two more jobs than the peer that
 //! adds one, the newest job of the peer with most jobs is removed.
+//!
+//! Work of calls that have begun is never refused or removed, and precedes the peer's new calls.
+//! The memory budget limits it: each job holds the memory of an event or an answer.
 
 use std::{
     any::Any,
@@ -38,11 +41,27 @@ struct Queue {
 
 #[derive(Default)]
 struct State {
-    jobs: HashMap<ShareOwner, VecDeque<Job>>,
+    jobs: HashMap<ShareOwner, Jobs>,
     /// The peers in the order in which they get their turns. Contains each peer of `jobs` once.
     turns: VecDeque<ShareOwner>,
+    /// The number of jobs of new calls.
     len: usize,
     closed: bool,
+}
+
+/// The jobs of a peer.
+#[derive(Default)]
+struct Jobs {
+    /// Jobs of calls that have begun.
+    begun: VecDeque<Job>,
+    /// Jobs of new calls.
+    new: VecDeque<Job>,
+}
+
+impl Jobs {
+    fn is_empty(&self) -> bool {
+        self.begun.is_empty() && self.new.is_empty()
+    }
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -94,24 +113,60 @@ impl WorkQueue {
         peer: ShareOwner,
         work: impl FnOnce(&Stop) -> T + Send + 'static,
     ) -> Result<T, QueueFull> {
-        let stop = Stop::new();
-        let (done, result) = oneshot::channel::<Result<T, Box<dyn Any + Send>>>();
-        let stopped = stop.clone();
-        let job = Box::new(move || {
-            if !stopped.is_set() {
-                let worked = catch_unwind(AssertUnwindSafe(|| work(&stopped)));
-                // Sending fails if the caller no longer waits, which is no error.
-                let _received = done.send(worked);
-            }
-        });
+        let (job, running) = running(work);
         self.0.0.push(peer, job)?;
-        let _stop = StopOnDrop(stop);
-        match result.await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(panic)) => resume_unwind(panic),
-            Err(_) => Err(QueueFull),
-        }
+        running.await.ok_or(QueueFull)
     }
+
+    /// Runs `work` of a call that has begun, like [`Self::run`], but never refuses it. The caller
+    /// must hold memory of the budget for the work, because this is its only limit.
+    ///
+    /// The work is added to the queue at once, before the future is polled. The result is `None`
+    /// if the process ends.
+    ///
+    /// # Panics
+    /// Panics if `work` panics.
+    pub fn run_begun<T, F>(
+        &self,
+        peer: ShareOwner,
+        work: F,
+    ) -> impl Future<Output = Option<T>> + Send + use<T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Stop) -> T + Send + 'static,
+    {
+        let (job, running) = running(work);
+        self.0.0.push_begun(peer, job);
+        running
+    }
+}
+
+/// Returns a job and the future of its result, which is `None` if the job is dropped.
+fn running<T, F>(work: F) -> (Job, impl Future<Output = Option<T>> + Send + use<T, F>)
+where
+    T: Send + 'static,
+    F: FnOnce(&Stop) -> T + Send + 'static,
+{
+    let stop = Stop::new();
+    let (done, result) = oneshot::channel::<Result<T, Box<dyn Any + Send>>>();
+    let stopped = stop.clone();
+    let job = Box::new(move || {
+        if !stopped.is_set() {
+            let worked = catch_unwind(AssertUnwindSafe(|| work(&stopped)));
+            // Sending fails if the caller no longer waits, which is no error.
+            let _received = done.send(worked);
+        }
+    });
+    let stop = StopOnDrop(stop);
+    let running = async move {
+        let _stop = stop;
+        match result.await {
+            Ok(Ok(value)) => Some(value),
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(_) => None,
+        }
+    };
+    (job, running)
 }
 
 struct StopOnDrop(Stop);
@@ -144,12 +199,22 @@ impl Queue {
         } else {
             Some(state.make_room(peer).ok_or(QueueFull)?)
         };
-        state.push(peer, job);
+        state.jobs_of(peer).new.push_back(job);
+        state.len += 1;
         drop(state);
         // The job is dropped only after the lock is released, because it may own much memory.
         drop(dropped);
         self.changed.notify_one();
         Ok(())
+    }
+
+    fn push_begun(&self, peer: ShareOwner, job: Job) {
+        let mut state = self.state();
+        if !state.closed {
+            state.jobs_of(peer).begun.push_back(job);
+        }
+        drop(state);
+        self.changed.notify_one();
     }
 
     fn work(&self) {
@@ -176,39 +241,45 @@ impl Queue {
 }
 
 impl State {
-    fn push(&mut self, peer: ShareOwner, job: Job) {
+    /// Returns the jobs of a peer, to add one.
+    fn jobs_of(&mut self, peer: ShareOwner) -> &mut Jobs {
         let jobs = self.jobs.entry(peer).or_default();
         if jobs.is_empty() {
             self.turns.push_back(peer);
         }
-        jobs.push_back(job);
-        self.len += 1;
+        jobs
     }
 
     fn pop(&mut self) -> Option<Job> {
         let peer = self.turns.pop_front()?;
         let jobs = self.jobs.get_mut(&peer)?;
-        let job = jobs.pop_front()?;
-        self.len -= 1;
+        let job = match jobs.begun.pop_front() {
+            Some(job) => Some(job),
+            None => {
+                let job = jobs.new.pop_front();
+                self.len -= usize::from(job.is_some());
+                job
+            }
+        };
         if jobs.is_empty() {
             self.jobs.remove(&peer);
         } else {
             self.turns.push_back(peer);
         }
-        Some(job)
+        job
     }
 
-    /// Removes the newest job of the peer with most jobs, if that peer has at least two jobs more
-    /// than `peer`.
+    /// Removes the newest job of the peer with most new calls, if that peer has at least two jobs
+    /// more than `peer`.
     fn make_room(&mut self, peer: ShareOwner) -> Option<Job> {
-        let mine = self.jobs.get(&peer).map_or(0, VecDeque::len);
+        let mine = self.jobs.get(&peer).map_or(0, |jobs| jobs.new.len());
         let (_, jobs) = self
             .jobs
             .iter_mut()
-            .filter(|(_, jobs)| jobs.len() > mine + 1)
-            .max_by_key(|(_, jobs)| jobs.len())?;
+            .filter(|(_, jobs)| jobs.new.len() > mine + 1)
+            .max_by_key(|(_, jobs)| jobs.new.len())?;
         self.len -= 1;
-        jobs.pop_back()
+        jobs.new.pop_back()
     }
 }
 
@@ -279,6 +350,31 @@ mod tests {
         assert_eq!(done.iter().collect::<Vec<_>>(), ["a1", "b1", "a2", "a3"]);
         let full = Err(QueueFull);
         assert_eq!(results, [Ok(()), Ok(()), Ok(()), full, Ok(())]);
+    }
+
+    #[tokio::test]
+    async fn work_of_calls_that_have_begun_is_neither_refused_nor_overtaken() {
+        let (queue, release) = busy(1).await;
+        let (order, done) = mpsc::channel();
+        let add = |name| {
+            let order = order.clone();
+            move |_: &Stop| order.send(name).unwrap()
+        };
+        let mut new = Box::pin(queue.run(peer(1), add("new")));
+        assert!(futures_util::poll!(&mut new).is_pending());
+        assert_eq!(queue.run(peer(1), add("refused")).await, Err(QueueFull));
+        let begun: Vec<_> = ["b1", "b2", "b3"]
+            .map(|name| queue.run_begun(peer(1), add(name)))
+            .into();
+        // The jobs of the call that has begun do not make another peer's new call remove one.
+        assert_eq!(queue.run(peer(2), add("refused")).await, Err(QueueFull));
+        release.send(()).unwrap();
+        assert_eq!(new.await, Ok(()));
+        for job in begun {
+            assert_eq!(job.await, Some(()));
+        }
+        drop(order);
+        assert_eq!(done.iter().collect::<Vec<_>>(), ["b1", "b2", "b3", "new"]);
     }
 
     #[tokio::test]

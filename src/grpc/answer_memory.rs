@@ -39,6 +39,14 @@ pub(super) struct AnswerMemory {
 pub(super) struct LatestRoom(Arc<Mutex<Weak<Share>>>);
 
 impl LatestRoom {
+    /// Returns the memory of an answer with one message. `room` must live until the message is
+    /// encoded.
+    pub(super) fn of(room: &Arc<Share>) -> Self {
+        let latest = Self::default();
+        latest.set(room);
+        latest
+    }
+
     /// Returns the memory, if it was not given back yet.
     pub(super) fn get(&self) -> Option<Arc<Share>> {
         let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,7 +74,7 @@ impl FrameMemory for AnswerMemory {
             };
             let room = Arc::new(share);
             latest.set(&room);
-            Ok(Box::new(room) as FrameRoom)
+            Ok(room as FrameRoom)
         })
     }
 }

@@ -13,15 +13,16 @@ use crate::{
     error::{Failure, Phase, Reason, Upstream},
     pb::ApplyGuardrailResponse,
     routing::{Route, attempts::AttemptLog},
-    stream::{CallReport, origin},
+    stream::{AnswerThreads, CallReport, is_large, origin},
     translate,
 };
 
-/// Makes the call, and reports it.
+/// Makes the call, and reports it. A large answer is decoded on `threads`.
 pub(super) async fn run(
     call: &UnaryCall<'_>,
     ready: &Ready,
     report: CallReport,
+    threads: &AnswerThreads,
 ) -> Result<ApplyGuardrailResponse, Status> {
     let log = AttemptLog::default();
     let guardrail = ready.guardrail.clone().unwrap_or_default();
@@ -35,7 +36,13 @@ pub(super) async fn run(
             let answer = bedrock
                 .apply_guardrail(&region, &identifier, &version, body)
                 .await?;
-            let response = translate::guardrail::from_response(&answer.body);
+            let response = if is_large(answer.body.len()) {
+                let body = answer.body;
+                let decode = move || translate::guardrail::from_response(&body);
+                threads.run(None, decode).await?
+            } else {
+                translate::guardrail::from_response(&answer.body)
+            };
             let response = response.map_err(|error| unreadable(&error, &answer.request_id))?;
             Ok((answer.request_id, response))
         }

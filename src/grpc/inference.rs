@@ -38,8 +38,8 @@ use crate::{
     },
     routing::{attempts::AttemptPolicy, retry_budget::RetryBudget},
     stream::{
-        Arrival, Bill, Call, CallReport, CallStream, Converse, Native, Operation, RateLimits,
-        Times, Watchdog,
+        AnswerThreads, Arrival, Bill, Call, CallReport, CallStream, Converse, Native, Operation,
+        RateLimits, Times, Watchdog,
     },
     telemetry::Metrics,
     translate::fold::Fold,
@@ -80,7 +80,7 @@ impl Inference {
         let peer = ShareOwner::of(request.extensions());
         let (report, ready) = self.prepared(Method::Invoke, &context, request).await?;
         // A unary response cannot contain heartbeats, and joining deltas is not useful.
-        let call = (Converse::new(Duration::ZERO), Duration::ZERO);
+        let call = (Converse::new(), Duration::ZERO);
         let memory = self.answer_memory(peer, &context, false);
         let mut collected = CollectedAnswer::new(&memory);
         let (mut call_stream, rate_limits) = self.begin(call, memory, &context, report, ready);
@@ -123,7 +123,8 @@ impl Inference {
             .prepared(Method::StreamInvoke, &context, request)
             .await?;
         let coalesce = ready.coalesce.or(ready.target.limits.coalesce);
-        let operation = Converse::new(coalesce.unwrap_or_default());
+        let deadline = context.deadline(ready.target.limits.max_deadline);
+        let operation = Converse::coalescing(coalesce.unwrap_or_default(), deadline);
         self.stream(operation, peer, &context, report, ready).await
     }
 
@@ -204,7 +205,7 @@ impl Inference {
         &self,
         request: Request<Body>,
     ) -> Result<(ApplyGuardrailResponse, Watchdog, Option<RateLimits>), Status> {
-        let context = self.context(&request);
+        let (context, threads) = (self.context(&request), self.threads(&request));
         let (mut report, ready) = self
             .prepared(Method::ApplyGuardrail, &context, request)
             .await?;
@@ -212,7 +213,7 @@ impl Inference {
         let rate_limits = report.rate_limits();
         let bedrock = self.bedrock.of(&context.generation.sdk);
         let call = self.unary_call(&context, &bedrock, &ready, &report);
-        let response = apply_guardrail::run(&call, &ready, report).await?;
+        let response = apply_guardrail::run(&call, &ready, report, &threads).await?;
         Ok((response, watchdog_of(&call, &context), rate_limits))
     }
 
@@ -371,6 +372,16 @@ impl Inference {
         Ok((report, ready))
     }
 
+    /// Returns the threads for the large events and messages of a call's answer.
+    pub(super) fn threads<T>(&self, request: &Request<T>) -> AnswerThreads {
+        self.threads_of(ShareOwner::of(request.extensions()))
+    }
+
+    fn threads_of(&self, peer: ShareOwner) -> AnswerThreads {
+        let queue = self.large_messages.clone();
+        AnswerThreads { queue, peer }
+    }
+
     /// Returns the access of a call to the memory budget. `waits`: whether it waits for memory.
     fn answer_memory(&self, peer: ShareOwner, context: &CallContext, waits: bool) -> AnswerMemory {
         AnswerMemory {
@@ -400,6 +411,7 @@ impl Inference {
         let owner = session_owner(&bedrock, context);
         let call_stream = CallStream::start(Call {
             operation,
+            threads: self.threads_of(memory.peer),
             bedrock: bedrock.within(Arc::new(memory)),
             candidates: ready.candidates,
             projects: ready.projects,

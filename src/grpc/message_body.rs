@@ -1,12 +1,13 @@
 //! The body of a response: messages with gRPC's prefix, and then the status.
 //!
 //! tonic has such a body, too, but it keeps the buffer of the largest message until the stream
-//! ends. This one gives the buffer of a large message away with the message.
+//! ends. This one gives the buffer of a large message away with the message. It encodes large
+//! messages on other threads, and sends them in parts, so that no poll takes long.
 
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -17,14 +18,23 @@ use pin_project_lite::pin_project;
 use prost::Message;
 use tonic::Status;
 
-use super::answer_memory::LatestRoom;
-use crate::bounds::Share;
+use super::{answer_memory::LatestRoom, status};
+use crate::{
+    bedrock::FrameRoom,
+    bounds::Share,
+    error::Failure,
+    stream::{AnswerThreads, is_large},
+};
 
 /// The bytes that an open stream reserves for its next message.
 const BUFFER: usize = 512;
 /// The size up to which messages that are ready at the same time share a write, in bytes. Buffers
 /// of larger messages are not kept.
 const SHARED_WRITE: usize = 32 << 10;
+/// The maximum size of a part of a large message, in bytes, and the number of parts that are sent
+/// in one poll of the connection. The layer for gRPC-Web encodes the parts.
+const PART: usize = 256 << 10;
+const PARTS_AT_ONCE: u32 = 4;
 /// A flag, which says that the message is not compressed, and the length of the message.
 const PREFIX: usize = 5;
 
@@ -35,11 +45,19 @@ pin_project! {
         messages: S,
         buffer: BytesMut,
         end: End,
+        // The large message that is being encoded.
+        encoding: Option<Encoding>,
+        // The rest of a large message, and the number of its parts that were sent without a pause.
+        parts: Bytes,
+        at_once: u32,
+        threads: AnswerThreads,
         // The memory of large events, and that of the message in the buffer.
         rooms: LatestRoom,
         room: Option<Arc<Share>>,
     }
 }
+
+type Encoding = Pin<Box<dyn Future<Output = Result<Bytes, Failure>> + Send>>;
 
 /// Whether the messages have ended.
 enum End {
@@ -50,12 +68,17 @@ enum End {
 }
 
 impl<S> MessageBody<S> {
-    /// Large messages hold the memory of their events until they are sent.
-    pub(super) fn new(messages: S, rooms: LatestRoom) -> Self {
+    /// Large messages hold the memory of their events until they are sent. They are encoded on
+    /// `threads`.
+    pub(super) fn new(messages: S, rooms: LatestRoom, threads: AnswerThreads) -> Self {
         Self {
             messages,
             buffer: BytesMut::with_capacity(BUFFER),
             end: End::NotYet,
+            encoding: None,
+            parts: Bytes::new(),
+            at_once: 0,
+            threads,
             rooms,
             room: None,
         }
@@ -64,19 +87,50 @@ impl<S> MessageBody<S> {
 
 impl<T, S> http_body::Body for MessageBody<S>
 where
-    T: Message,
+    T: Message + 'static,
     S: Stream<Item = Result<T, Status>>,
 {
     type Data = Bytes;
     type Error = Status;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let mut this = self.project();
-        while matches!(this.end, End::NotYet) && this.buffer.len() < SHARED_WRITE {
+        let mut this = self.as_mut().project();
+        if let Some(encoding) = this.encoding {
+            match ready!(encoding.as_mut().poll(cx)) {
+                Ok(message) => *this.parts = message,
+                Err(failure) => *this.end = End::With(status::status(&failure, &[], "")),
+            }
+            *this.encoding = None;
+        }
+        if !this.parts.is_empty() {
+            if *this.at_once == PARTS_AT_ONCE {
+                *this.at_once = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            *this.at_once += 1;
+            let part = this.parts.split_to(PART.min(this.parts.len()));
+            return Poll::Ready(Some(Ok(Frame::data(part))));
+        }
+        while matches!(this.end, End::NotYet)
+            && this.encoding.is_none()
+            && this.buffer.len() < SHARED_WRITE
+        {
             match this.messages.as_mut().poll_next(cx) {
+                Poll::Ready(Some(Ok(message))) if is_large(message.encoded_len()) => {
+                    let room = this.rooms.get();
+                    let held = room.clone().map(|room| room as FrameRoom);
+                    let encoded = this.threads.run(held, move || {
+                        let mut buffer = BytesMut::new();
+                        encode(&message, &mut buffer);
+                        drop(message);
+                        take(&mut buffer, room)
+                    });
+                    *this.encoding = Some(Box::pin(encoded));
+                }
                 Poll::Ready(Some(Ok(message))) => {
                     encode(&message, this.buffer);
                     if this.buffer.len() > SHARED_WRITE {
@@ -91,6 +145,10 @@ where
         }
         if !this.buffer.is_empty() {
             return Poll::Ready(Some(Ok(Frame::data(take(this.buffer, this.room.take())))));
+        }
+        if this.encoding.is_some() {
+            // The encoding has not been polled yet, so it must be polled to wake this task.
+            return self.poll_frame(cx);
         }
         Poll::Ready(match std::mem::replace(this.end, End::Sent) {
             End::With(status) => {
@@ -156,6 +214,7 @@ mod tests {
     use tonic::Code;
 
     use super::*;
+    use crate::bounds::{ShareOwner, WorkQueue};
 
     /// The frames of a body whose messages are ready, or not yet (`None`).
     async fn frames(
@@ -170,7 +229,12 @@ mod tests {
             }
             None => Poll::Ready(None),
         });
-        let mut body = std::pin::pin!(MessageBody::new(messages, LatestRoom::default()));
+        let threads = AnswerThreads {
+            queue: WorkQueue::start("test", 1, 1).unwrap(),
+            peer: ShareOwner::default(),
+        };
+        let body = MessageBody::new(messages, LatestRoom::default(), threads);
+        let mut body = std::pin::pin!(body);
         let (mut sizes, mut trailers) = (Vec::new(), None);
         let mut kept = 0;
         while let Some(frame) = body.frame().await {
@@ -219,9 +283,29 @@ mod tests {
 
     #[tokio::test]
     async fn the_buffer_of_a_large_message_is_not_kept() {
+        let large = 2 * SHARED_WRITE;
         let (sizes, _, kept) =
-            frames(vec![message(10), message(8 << 20), None, message(10), None]).await;
-        assert_eq!(sizes, [(8 << 20) + 10, 10]);
+            frames(vec![message(10), message(large), None, message(10), None]).await;
+        assert_eq!(sizes, [large + 10, 10]);
+        assert!(kept <= 2 * SHARED_WRITE, "{kept} bytes");
+    }
+
+    #[tokio::test]
+    async fn a_large_message_is_sent_in_parts_and_in_order() {
+        let large = (8 << 20) + 1;
+        let status = Status::new(Code::Unavailable, "gone");
+        let (sizes, trailers, kept) = frames(vec![
+            message(10),
+            message(large),
+            message(20),
+            Some(Err(status)),
+        ])
+        .await;
+        let mut expected = vec![10];
+        expected.extend([PART; 32]);
+        expected.extend([1, 20]);
+        assert_eq!(sizes, expected);
+        assert_eq!(trailers.unwrap()["grpc-status"], "14");
         assert!(kept <= 2 * SHARED_WRITE, "{kept} bytes");
     }
 }

@@ -22,7 +22,7 @@ use tower_service::Service;
 use super::{answer_memory::LatestRoom, inference::Inference, message_body::MessageBody};
 use crate::{
     bounds::Share,
-    stream::{RateLimits, Watchdog},
+    stream::{AnswerThreads, RateLimits, Watchdog},
 };
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
@@ -66,35 +66,27 @@ impl Service<Request<Body>> for InferenceServer {
         };
         let inference = Arc::clone(&self.0);
         Box::pin(async move {
+            let threads = inference.threads(&request);
             let response = match called {
                 Called::Invoke => {
-                    inference
-                        .invoke(request)
-                        .await
-                        .map(|(message, watchdog, limits, held)| {
-                            holding(unary((message, watchdog, limits)), held)
-                        })
+                    let answer = inference.invoke(request).await;
+                    answer.map(|(message, watchdog, limits, held)| {
+                        unary_holding((message, watchdog, limits), held, threads)
+                    })
                 }
-                Called::CountTokens => inference.count_tokens(request).await.map(unary),
+                Called::CountTokens => {
+                    let answer = inference.count_tokens(request).await;
+                    answer.map(|answer| unary(answer, threads))
+                }
                 Called::StreamInvoke => inference.stream_invoke(request).await.map(
                     |(messages, watchdog, limits, rooms)| {
-                        response(MessageBody::new(messages, rooms), watchdog, limits)
+                        response(MessageBody::new(messages, rooms, threads), watchdog, limits)
                     },
                 ),
             };
             Ok(response.unwrap_or_else(Status::into_http))
         })
     }
-}
-
-/// Adds the memory of an answer to a response. It is held until the body is dropped.
-fn holding(response: http::Response<Body>, held: Option<Share>) -> http::Response<Body> {
-    response.map(|body| {
-        Body::new(body.map_frame(move |frame| {
-            let _held = &held;
-            frame
-        }))
-    })
 }
 
 /// The HTTP service for `GuardrailService`. Cheap to clone.
@@ -127,7 +119,9 @@ impl Service<Request<Body>> for GuardrailServer {
         }
         let inference = Arc::clone(&self.0);
         Box::pin(async move {
-            let response = inference.apply_guardrail(request).await.map(unary);
+            let threads = inference.threads(&request);
+            let answer = inference.apply_guardrail(request).await;
+            let response = answer.map(|answer| unary(answer, threads));
             Ok(response.unwrap_or_else(Status::into_http))
         })
     }
@@ -164,15 +158,16 @@ impl Service<Request<Body>> for ModelServer {
         };
         let inference = Arc::clone(&self.0);
         Box::pin(async move {
+            let threads = inference.threads(&request);
             let response = if streams {
                 let answer = inference.stream_invoke_model(request).await;
                 answer.map(|(messages, watchdog, limits, rooms)| {
-                    response(MessageBody::new(messages, rooms), watchdog, limits)
+                    response(MessageBody::new(messages, rooms, threads), watchdog, limits)
                 })
             } else {
                 let answer = inference.invoke_model(request).await;
                 answer.map(|(message, watchdog, limits, held)| {
-                    holding(unary((message, watchdog, limits)), Some(held))
+                    unary_holding((message, watchdog, limits), Some(held), threads)
                 })
             };
             Ok(response.unwrap_or_else(Status::into_http))
@@ -191,14 +186,28 @@ fn unimplemented() -> Answer {
 
 /// Returns a response with one message.
 fn unary<T: Message + 'static>(
-    (message, watchdog, limits): (T, Watchdog, Option<RateLimits>),
+    answer: (T, Watchdog, Option<RateLimits>),
+    threads: AnswerThreads,
 ) -> Response<Body> {
+    unary_holding(answer, None, threads)
+}
+
+/// Returns a response with one message, which holds memory until the body is dropped.
+fn unary_holding<T: Message + 'static>(
+    (message, watchdog, limits): (T, Watchdog, Option<RateLimits>),
+    held: Option<Share>,
+    threads: AnswerThreads,
+) -> Response<Body> {
+    let held = held.map(Arc::new);
+    let rooms = held.as_ref().map(LatestRoom::of).unwrap_or_default();
     let only = futures_util::stream::once(ready(Ok(message)));
-    response(
-        MessageBody::new(only, LatestRoom::default()),
-        watchdog,
-        limits,
-    )
+    let response = response(MessageBody::new(only, rooms, threads), watchdog, limits);
+    response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _held = &held;
+            frame
+        }))
+    })
 }
 
 /// Returns a response whose body consists of these messages. They are never compressed, because a

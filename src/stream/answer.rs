@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use crate::{
-    bedrock::{BedrockEvent, BedrockEvents},
+    bedrock::{BedrockEvent, BedrockEvents, FrameRoom},
     error::Failure,
     routing::OpenCall,
 };
@@ -28,6 +28,11 @@ impl UpstreamAnswer {
     /// Returns whether the next event waits for memory of the gateway, and not for Bedrock.
     pub(super) fn waits_for_memory(&self) -> bool {
         self.frames.waits_for_memory()
+    }
+
+    /// Returns the memory of the last event, if it is a large one.
+    pub(super) fn room(&self) -> Option<FrameRoom> {
+        self.frames.room()
     }
 
     pub(super) fn poll_next(

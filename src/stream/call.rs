@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{report::CallReport, timers::Times};
+use super::{decoding::AnswerThreads, report::CallReport, timers::Times};
 use crate::{
     access::Revocation,
     bedrock::{Bedrock, RequestBody, SessionOwner},
@@ -29,6 +29,8 @@ pub(crate) struct Call<O> {
     /// The body of the request to Bedrock.
     pub(crate) body: RequestBody,
     pub(crate) times: Times,
+    /// The threads that decode large events.
+    pub(crate) threads: AnswerThreads,
     /// The limits on attempts and retries before the first event.
     pub(crate) policy: AttemptPolicy,
     /// How long the client may stop reading before its stream is reset.

@@ -5,11 +5,16 @@
 //! sent less than the interval ago. Any other message is sent at once, after the deltas that are
 //! held back. So the first delta of a block and the end of the answer are never delayed.
 //!
+//! No delta is held back that would be sent shortly before the deadline of the call, because the
+//! client's timer may end the call before it receives the delta. Large deltas are not held back
+//! either, because their memory is counted only until the next event is read.
+//!
 //! Deltas with unknown members are joined only if these members are equal. The joined message then
 //! contains them once, so nothing is lost.
 
 use std::{mem, time::Duration};
 
+use prost::Message as _;
 use tokio::time::Instant;
 
 use crate::pb::{
@@ -17,15 +22,21 @@ use crate::pb::{
     reasoning_content_block_delta::Delta as Reasoning, stream_invoke_response::Event,
 };
 
-/// The maximum size of the text that is held back, in bytes, and the maximum number of deltas. They
-/// limit the memory of a call and the work of one poll. No model is fast enough to reach them.
-const MAX_TEXT: usize = 64 << 10;
+/// The maximum size of the message that is held back, in bytes, and the maximum number of deltas.
+/// They limit the memory of a call and the work of one poll. No model is fast enough to reach them.
+/// The memory budget does not count events up to this size.
+const MAX_SIZE: usize = 16 << 10;
 const MAX_DELTAS: u64 = 256;
+/// The minimum time between the sending of deltas that were held back and the deadline. The message
+/// must reach the client before the client's own timer ends the call.
+const MARGIN: Duration = Duration::from_millis(100);
 
 /// Joins the deltas of a stream.
 #[derive(Debug)]
 pub(super) struct Coalescer {
     interval: Duration,
+    /// The latest time at which deltas that are held back may be sent.
+    latest: Option<Instant>,
     /// The position and the time of the last message that was sent, if it was a delta.
     last: Option<(BlockPosition, Instant)>,
     held: Option<Joined>,
@@ -38,8 +49,8 @@ pub(super) struct Joined {
     pub(super) message: StreamInvokeResponse,
     /// The number of deltas from Bedrock.
     pub(super) deltas: u64,
-    /// The length of their text, in bytes.
-    bytes: usize,
+    /// The approximate size of the message, in bytes.
+    size: usize,
 }
 
 /// The block and the member to which the text of a delta is appended.
@@ -57,10 +68,12 @@ enum Kind {
 }
 
 impl Coalescer {
-    /// Creates a coalescer that joins deltas that arrive within this time after a message.
-    pub(super) fn new(interval: Duration) -> Self {
+    /// Creates a coalescer that joins deltas that arrive within this time after a message, for a
+    /// call with this deadline.
+    pub(super) fn new(interval: Duration, deadline: Instant) -> Self {
         Self {
             interval,
+            latest: deadline.checked_sub(MARGIN),
             last: None,
             held: None,
         }
@@ -69,7 +82,9 @@ impl Coalescer {
     /// Returns whether the deltas that are held back must be sent before this message.
     pub(super) fn must_flush_before(&self, message: &StreamInvokeResponse) -> bool {
         self.held.as_ref().is_some_and(|held| {
-            place_of(message) != Some(held.place) || message.raw_members != held.message.raw_members
+            place_of(message) != Some(held.place)
+                || message.raw_members != held.message.raw_members
+                || held.size + message.encoded_len() > MAX_SIZE
         })
     }
 
@@ -77,7 +92,7 @@ impl Coalescer {
     pub(super) fn is_full(&self) -> bool {
         self.held
             .as_ref()
-            .is_some_and(|held| held.deltas >= MAX_DELTAS || held.bytes >= MAX_TEXT)
+            .is_some_and(|held| held.deltas >= MAX_DELTAS || held.size >= MAX_SIZE)
     }
 
     /// Returns the message if it must be sent now. Otherwise holds it back.
@@ -89,21 +104,24 @@ impl Coalescer {
         if let Some(held) = &mut self.held {
             if let (Some(all), Some(next)) = (text(&mut held.message), text(&mut message)) {
                 all.push_str(next);
-                held.bytes = all.len();
+                held.size += next.len();
                 held.deltas += 1;
             }
             return None;
         }
         let place = place_of(&message);
+        let size = message.encoded_len();
         if let Some(place) = place
-            && self.due_after(place).is_some_and(|due| now < due)
+            && let Some(due) = self.due_after(place)
+            && now < due
+            && self.latest.is_some_and(|latest| due <= latest)
+            && size < MAX_SIZE
         {
-            let bytes = text(&mut message).map_or(0, |text| text.len());
             self.held = Some(Joined {
                 place,
                 message,
                 deltas: 1,
-                bytes,
+                size,
             });
             return None;
         }

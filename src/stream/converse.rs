@@ -29,14 +29,22 @@ pub(crate) struct Converse {
 }
 
 impl Converse {
-    /// Begins a call. Deltas of a block that arrive within this time after a message are joined. If
-    /// the time is zero, no deltas are joined.
-    pub(crate) fn new(coalesce: Duration) -> Self {
+    /// Begins a call in which each delta becomes a message.
+    pub(crate) fn new() -> Self {
         Self {
             events: translate::event::Reader::default(),
             grammar: Grammar::default(),
-            outbox: Outbox::new(coalesce),
+            outbox: Outbox::new(),
             origin: None,
+        }
+    }
+
+    /// Begins a call with this deadline. Deltas of a block that arrive within this time after a
+    /// message are joined. If the time is zero, no deltas are joined.
+    pub(crate) fn coalescing(coalesce: Duration, deadline: Instant) -> Self {
+        Self {
+            outbox: Outbox::coalescing(coalesce, deadline),
+            ..Self::new()
         }
     }
 
@@ -67,7 +75,7 @@ impl Converse {
 
 impl Default for Converse {
     fn default() -> Self {
-        Self::new(Duration::ZERO)
+        Self::new()
     }
 }
 
@@ -75,6 +83,7 @@ impl Operation for Converse {
     type Message = StreamInvokeResponse;
     type Settings = ();
     type Head = ();
+    type Decoded = translate::event::Decoded;
 
     fn settings(&self) {}
 
@@ -92,33 +101,31 @@ impl Operation for Converse {
         self.origin = Some(origin);
     }
 
-    /// Handles an event. An event that cannot be forwarded any more is not decoded.
-    fn take(
-        &mut self,
-        event: &BedrockEvent,
-        at: Instant,
-        mut report: Option<&mut CallReport>,
-    ) -> Result<(), Failure> {
-        if self.grammar.expects(&event.event_type) {
-            let translated = self.events.read(&event.event_type, &event.payload);
-            let translated = translated.map_err(|error| unreadable(&event.event_type, &error))?;
-            for unpaired in translated.unpaired {
-                self.accept(unpaired, at, report.as_deref_mut());
-            }
-            self.accept(translated.response, at, report);
-        }
-        Ok(())
+    fn expects(&mut self, event: &BedrockEvent) -> bool {
+        self.grammar.expects(&event.event_type)
     }
 
-    fn count(&mut self, event: &BedrockEvent, report: &mut CallReport) -> Option<Counted> {
-        let event = translate::event::from_bedrock(&event.event_type, &event.payload);
-        let mut event = event.ok()?;
+    fn decode(event: &BedrockEvent) -> Result<Self::Decoded, Failure> {
+        translate::event::Decoded::read(&event.event_type, &event.payload)
+            .map_err(|error| unreadable(&event.event_type, &error))
+    }
+
+    fn take(&mut self, event: Self::Decoded, at: Instant, mut report: Option<&mut CallReport>) {
+        let translated = self.events.join(event);
+        for unpaired in translated.unpaired {
+            self.accept(unpaired, at, report.as_deref_mut());
+        }
+        self.accept(translated.response, at, report);
+    }
+
+    fn count(&mut self, event: Self::Decoded, report: &mut CallReport) -> Counted {
+        let mut event = event.response;
         report.event(&mut event);
-        Some(match event.event {
+        match event.event {
             Some(Event::ContentBlockDelta(_)) => Counted::Delta,
             Some(Event::MessageStop(_)) => Counted::Complete,
             _ => Counted::Other,
-        })
+        }
     }
 
     fn is_complete(&self) -> bool {

@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use crate::error::{Failure, Phase, Reason, Upstream};
+use crate::{
+    error::{Failure, Phase, Reason, Upstream},
+    routing::Route,
+};
 
 /// Returns the failure for an event from Bedrock that cannot be decoded.
 pub(super) fn unreadable(event_type: &str, error: &dyn fmt::Display) -> Failure {
@@ -41,6 +44,18 @@ pub(crate) fn deadline_exceeded() -> Failure {
         "the call's deadline has passed; the gateway closed the call to Bedrock",
     )
     .in_phase(Phase::BeforeFirstEvent)
+}
+
+/// Adds the inference profile of this route to the failure of a model that requires one.
+pub(super) fn name_profile(failure: &mut Failure, route: Option<&Route>) {
+    if failure.reason == Reason::InferenceProfileRequired
+        && let Some(profile) = route.and_then(Route::inference_profile)
+    {
+        failure.message = format!(
+            "{}; call it as `{profile}`",
+            failure.message.trim_end_matches('.')
+        );
+    }
 }
 
 /// Returns the failure for a stream that Bedrock ended before the answer was complete. `missing` is

@@ -12,6 +12,7 @@
 //! | `native` | InvokeModelWithResponseStream: converts its chunks to messages, detects their end |
 //! | `native_usage` | the token counts of answers in the models' own formats |
 //! | `answer` | the stream of Bedrock's events, which counts as open until it is dropped |
+//! | `decoding` | decodes events, large ones on separate threads |
 //! | `wake_filter` | skips polls when no source has woken the call |
 //! | `call` | the inputs of a call, and the result of a failed one |
 //! | `client_end` | whether the client still reads messages |
@@ -31,6 +32,7 @@ mod call;
 mod client_end;
 mod coalesce;
 mod converse;
+mod decoding;
 mod drain_expiry;
 mod failure;
 mod grammar;
@@ -61,6 +63,7 @@ use self::{client_end::Watch, state_machine::StateMachine, wake_filter::WakeFilt
 use crate::{access::Revocation, config::OnCancel};
 pub(crate) use call::{Call, Failed};
 pub(crate) use converse::Converse;
+pub(crate) use decoding::{AnswerThreads, is_large};
 pub(crate) use failure::{deadline_exceeded, draining, no_memory, revoked, silent_for};
 pub(crate) use native::Native;
 pub(crate) use operation::Operation;

@@ -59,20 +59,13 @@ impl Native {
         }
     }
 
-    /// Reads the end markers and the token counts of a chunk.
-    fn read(&mut self, bytes: &[u8], report: Option<&mut CallReport>) {
-        let Ok(chunk) = serde_json::from_slice::<Marks>(bytes) else {
-            return;
-        };
-        self.has_end |= chunk.is_start();
-        self.is_complete |= chunk.is_end();
-        if chunk.has_counts() {
-            // The counts of a chunk are totals of the answer so far, so they replace earlier
-            // counts.
-            self.counts = Counts::of_json(bytes).or(self.counts);
-        }
+    /// Handles the end markers and the token counts of a chunk.
+    fn read(&mut self, chunk: &Chunk, report: Option<&mut CallReport>) {
+        self.has_end |= chunk.is_start;
+        self.is_complete |= chunk.is_end;
+        // The counts of a chunk are totals of the answer so far, so they replace earlier counts.
+        self.counts = chunk.counts.or(self.counts);
         if let Some(metrics) = chunk.metrics {
-            let metrics = serde_json::from_value::<InvocationMetrics>(metrics).unwrap_or_default();
             self.counts = Counts::from(metrics).or(self.counts);
             self.metrics = Some(metrics);
             if self.counts.usage().is_some() {
@@ -115,6 +108,7 @@ impl Operation for Native {
     type Message = StreamInvokeModelResponse;
     type Settings = Arc<ModelOptions>;
     type Head = ModelHead;
+    type Decoded = Decoded;
 
     fn settings(&self) -> Arc<ModelOptions> {
         Arc::clone(&self.options)
@@ -143,43 +137,46 @@ impl Operation for Native {
         self.add(Event::Start(start), 0);
     }
 
-    fn take(
-        &mut self,
-        event: &BedrockEvent,
-        at: Instant,
-        mut report: Option<&mut CallReport>,
-    ) -> Result<(), Failure> {
+    fn decode(event: &BedrockEvent) -> Result<Decoded, Failure> {
         if event.event_type != CHUNK {
             let unknown = translate::event::unknown(&event.event_type, &event.payload);
-            if let Some(report) = report {
-                report.unknown(&unknown);
-            }
-            self.add(Event::Unknown(unknown), 0);
-            return Ok(());
+            return Ok(Decoded::Unknown(unknown));
         }
         let bytes = decode(&event.payload).map_err(|why| unreadable(&event.event_type, &why))?;
-        if let Some(report) = report.as_deref_mut() {
-            report.output(bytes.len());
-            report.token(at);
-        }
-        self.read(&bytes, report);
-        self.add(Event::Chunk(bytes), 1);
-        Ok(())
+        Ok(Decoded::Chunk(Chunk::read(bytes)))
     }
 
-    fn count(&mut self, event: &BedrockEvent, report: &mut CallReport) -> Option<Counted> {
-        if event.event_type != CHUNK {
-            return Some(Counted::Other);
+    fn take(&mut self, event: Decoded, at: Instant, mut report: Option<&mut CallReport>) {
+        match event {
+            Decoded::Unknown(unknown) => {
+                if let Some(report) = report {
+                    report.unknown(&unknown);
+                }
+                self.add(Event::Unknown(unknown), 0);
+            }
+            Decoded::Chunk(chunk) => {
+                if let Some(report) = report.as_deref_mut() {
+                    report.output(chunk.bytes.len());
+                    report.token(at);
+                }
+                self.read(&chunk, report);
+                self.add(Event::Chunk(chunk.bytes), 1);
+            }
         }
-        let bytes = decode(&event.payload).ok()?;
-        report.output(bytes.len());
+    }
+
+    fn count(&mut self, event: Decoded, report: &mut CallReport) -> Counted {
+        let Decoded::Chunk(chunk) = event else {
+            return Counted::Other;
+        };
+        report.output(chunk.bytes.len());
         let was_complete = self.is_complete;
-        self.read(&bytes, Some(report));
-        Some(if self.is_complete && !was_complete {
+        self.read(&chunk, Some(report));
+        if self.is_complete && !was_complete {
             Counted::Complete
         } else {
             Counted::Delta
-        })
+        }
     }
 
     fn is_complete(&self) -> bool {
@@ -216,6 +213,50 @@ impl Operation for Native {
     fn heartbeat(event: pb::HeartbeatEvent) -> StreamInvokeModelResponse {
         StreamInvokeModelResponse {
             event: Some(Event::Heartbeat(event)),
+        }
+    }
+}
+
+/// An event after it was decoded.
+pub(crate) enum Decoded {
+    Chunk(Chunk),
+    /// An event of another type.
+    Unknown(pb::UnknownEvent),
+}
+
+/// A part of the answer, and what the gateway reads from it.
+#[derive(Default)]
+pub(crate) struct Chunk {
+    bytes: Bytes,
+    /// Whether it begins an answer whose format has an end marker.
+    is_start: bool,
+    /// Whether it completes the answer.
+    is_end: bool,
+    counts: Counts,
+    metrics: Option<InvocationMetrics>,
+}
+
+impl Chunk {
+    /// Reads the end markers and the token counts of a chunk.
+    fn read(bytes: Bytes) -> Self {
+        let Ok(marks) = serde_json::from_slice::<Marks>(&bytes) else {
+            return Self {
+                bytes,
+                ..Self::default()
+            };
+        };
+        Self {
+            is_start: marks.is_start(),
+            is_end: marks.is_end(),
+            counts: if marks.has_counts() {
+                Counts::of_json(&bytes)
+            } else {
+                Counts::default()
+            },
+            metrics: marks
+                .metrics
+                .map(|metrics| serde_json::from_value(metrics).unwrap_or_default()),
+            bytes,
         }
     }
 }
@@ -307,7 +348,7 @@ mod tests {
     fn read(has_end: bool, chunks: &[&str]) -> (Option<(i32, i32)>, bool) {
         let mut native = Native::new(ModelOptions::default(), has_end);
         for chunk in chunks {
-            native.read(chunk.as_bytes(), None);
+            native.read(&Chunk::read(chunk.to_string().into()), None);
         }
         let usage = native.counts.usage();
         let usage = usage.map(|usage| (usage.input_tokens(), usage.output_tokens()));

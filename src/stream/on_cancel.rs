@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     answer::UpstreamAnswer,
+    decoding::Decoding,
     operation::{Counted, Operation},
     report::CallReport,
     timers::METADATA_WAIT,
@@ -18,11 +19,12 @@ use crate::config::OnCancel;
 const TAIL: Duration = Duration::from_secs(1);
 
 /// A call whose client has disconnected before the end of the call.
-pub(super) struct CancelledCall<O> {
+pub(super) struct CancelledCall<O: Operation> {
     // Fields are dropped in this order, so the report is written before the call to Bedrock is
     // closed.
     pub(super) report: CallReport,
     pub(super) answer: UpstreamAnswer,
+    pub(super) decoding: Decoding<O>,
     pub(super) operation: O,
     /// The time until which a complete answer waits for its `metadata`. `None` if the answer is not
     /// complete.
@@ -56,10 +58,10 @@ impl<O: Operation> CancelledCall<O> {
         let mut left = tokens;
         while left > 0
             && !self.report.is_usage_known()
-            && let Ok(Some(Ok(frame))) = timeout_at(until, self.answer.next()).await
-            && let Some(counted) = self.operation.count(&frame, &mut self.report)
+            && let next = self.decoding.next(&mut self.answer)
+            && let Ok(Some(Ok(event))) = timeout_at(until, next).await
         {
-            match counted {
+            match self.operation.count(event, &mut self.report) {
                 // A delta carries at least one token, so this limits the tokens that are read.
                 Counted::Delta => left -= 1,
                 Counted::Complete => until = until.min(Instant::now() + METADATA_WAIT),

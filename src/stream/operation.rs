@@ -22,6 +22,8 @@ pub(crate) trait Operation: Default + Send + 'static {
     type Settings: Clone + Send + 'static;
     /// The contents of the response headers.
     type Head: Send + 'static;
+    /// An event after it was decoded.
+    type Decoded: Send + 'static;
 
     /// Returns the settings of all attempts of the call.
     fn settings(&self) -> Self::Settings;
@@ -37,19 +39,23 @@ pub(crate) trait Operation: Default + Send + 'static {
     /// Handles the response headers, before the first event.
     fn begin(&mut self, head: Self::Head, origin: Origin);
 
-    /// Handles an event that arrived at this time: adds its messages, and records it.
+    /// Returns whether an event must be decoded. Others cannot be forwarded any more.
+    fn expects(&mut self, _event: &BedrockEvent) -> bool {
+        true
+    }
+
+    /// Decodes an event. This is the only work that grows with the size of the event, so it may run
+    /// on another thread.
     ///
     /// # Errors
     /// Fails if the event cannot be decoded.
-    fn take(
-        &mut self,
-        event: &BedrockEvent,
-        at: Instant,
-        report: Option<&mut CallReport>,
-    ) -> Result<(), Failure>;
+    fn decode(event: &BedrockEvent) -> Result<Self::Decoded, Failure>;
 
-    /// Records an event that the client does not receive. Returns `None` if it cannot be decoded.
-    fn count(&mut self, event: &BedrockEvent, report: &mut CallReport) -> Option<Counted>;
+    /// Handles an event that arrived at this time: adds its messages, and records it.
+    fn take(&mut self, event: Self::Decoded, at: Instant, report: Option<&mut CallReport>);
+
+    /// Records an event that the client does not receive.
+    fn count(&mut self, event: Self::Decoded, report: &mut CallReport) -> Counted;
 
     /// Returns whether the answer is complete. If so, the call cannot fail any more.
     fn is_complete(&self) -> bool;

@@ -2,6 +2,7 @@
 
 use crate::{
     aws::ModelIdKind,
+    error::Failure,
     pb::{self, TargetKind},
     routing::{Route, Target, attempts::Attempt},
 };
@@ -18,6 +19,19 @@ pub(crate) fn attempt(attempt: &Attempt) -> pb::Attempt {
         duration: prost_types::Duration::try_from(attempt.duration).ok(),
         account: attempt.route.account.as_ref().to_owned(),
     }
+}
+
+/// Converts the attempts of a call that ended with this failure to messages.
+pub(super) fn attempts_until(made: &[Attempt], failure: &Failure) -> Vec<pb::Attempt> {
+    let mut attempts: Vec<_> = made.iter().map(attempt).collect();
+    // The last attempt has no reason yet if it failed after the first event, or if the call ended
+    // while it waited for the first event.
+    if let Some(last) = attempts.last_mut()
+        && last.failure_reason.is_empty()
+    {
+        failure.reason.as_str().clone_into(&mut last.failure_reason);
+    }
+    attempts
 }
 
 /// Returns the message that describes the route to which a target was resolved.

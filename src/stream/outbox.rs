@@ -18,12 +18,20 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Creates an empty outbox that joins deltas that arrive within this time after a message. If
-    /// the time is zero, each delta is a message.
-    pub(super) fn new(coalesce: Duration) -> Self {
+    /// Creates an empty outbox that sends each delta as a message.
+    pub(super) fn new() -> Self {
         Self {
             queue: VecDeque::new(),
-            coalescer: (!coalesce.is_zero()).then(|| Coalescer::new(coalesce)),
+            coalescer: None,
+        }
+    }
+
+    /// Creates an empty outbox that joins deltas that arrive within this time after a message, for
+    /// a call with this deadline. If the time is zero, each delta is a message.
+    pub(super) fn coalescing(coalesce: Duration, deadline: Instant) -> Self {
+        Self {
+            coalescer: (!coalesce.is_zero()).then(|| Coalescer::new(coalesce, deadline)),
+            ..Self::new()
         }
     }
 

@@ -13,7 +13,7 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -23,8 +23,9 @@ use super::{
     answer::UpstreamAnswer,
     call::{Call, Failed},
     client_end::{Check, ClientEnd, Watch},
+    decoding::Decoding,
     drain_expiry::DrainExpiry,
-    failure::{deadline_exceeded, draining, no_memory, revoked, silent_for},
+    failure::{deadline_exceeded, draining, name_profile, no_memory, revoked, silent_for},
     on_cancel::{self, CancelledCall},
     operation::{Operation, Origin, Outgoing},
     origin,
@@ -32,7 +33,7 @@ use super::{
     timers::{Alarm, METADATA_WAIT, Timers, Times},
 };
 use crate::{
-    bedrock::{self, BedrockEvent},
+    bedrock::{self, BedrockEvent, FrameRoom},
     error::{Failure, Phase, Reason},
     pb,
     routing::{
@@ -69,6 +70,7 @@ pub(super) struct StateMachine<O: Operation> {
     timers: Timers,
     cut: DrainExpiry,
     operation: O,
+    decoding: Decoding<O>,
     /// A failure that is reported after the deltas that are held back.
     failure: Option<Failure>,
     /// The failure of the call, if the client's end was not polling when the call failed.
@@ -99,6 +101,7 @@ impl<O: Operation> StateMachine<O> {
             projects,
             body,
             times,
+            threads,
             request_id,
             mut report,
             cut,
@@ -140,6 +143,7 @@ impl<O: Operation> StateMachine<O> {
             timers: Timers::start(times),
             cut: DrainExpiry::new(cut),
             operation,
+            decoding: Decoding::new(threads),
             failure: None,
             verdict: None,
             client: ClientEnd::new(),
@@ -191,6 +195,12 @@ impl<O: Operation> StateMachine<O> {
                     }
                     Poll::Ready(Alarm::Heartbeat { silent }) => {
                         return self.heartbeat(silent);
+                    }
+                    Poll::Ready(Alarm::NoMetadata | Alarm::Silence { .. })
+                        if self.decoding.is_running() =>
+                    {
+                        self.timers.busy();
+                        continue;
                     }
                     Poll::Ready(Alarm::NoMetadata) => silent_for(METADATA_WAIT),
                     Poll::Ready(Alarm::Silence { .. }) if self.waits_for_memory() => no_memory(),
@@ -253,49 +263,62 @@ impl<O: Operation> StateMachine<O> {
     /// Makes one step: adds messages to the queue, changes the stage, or fails.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         match &mut self.stage {
-            Stage::Waiting(answer) => match answer.as_mut().poll(cx) {
-                Poll::Ready(Ok(begun)) => {
-                    let Begun {
-                        route,
-                        permit,
-                        request_id,
-                        answer: (first, rest, head),
-                    } = begun;
-                    self.bedrock_request_id = request_id;
-                    if let Some(report) = &mut self.report {
-                        report.route(&route);
-                        report.bedrock_request_id(&self.bedrock_request_id);
-                    }
-                    let origin = Origin {
-                        target: origin::target(&self.target, &route),
-                        request_id: Arc::clone(&self.request_id),
-                        bedrock_request_id: self.bedrock_request_id.clone(),
-                        attempts: self.log.attempts().iter().map(origin::attempt).collect(),
-                    };
-                    self.operation.begin(head, origin);
-                    (self.route, self.permit) = (Some(route), Some(permit));
-                    self.stage = Stage::Streaming(rest);
-                    Poll::Ready(self.take(&first))
+            Stage::Waiting(answer) => {
+                let Begun {
+                    route,
+                    permit,
+                    request_id,
+                    answer: (first, rest, head),
+                } = ready!(answer.as_mut().poll(cx))?;
+                self.bedrock_request_id = request_id;
+                if let Some(report) = &mut self.report {
+                    report.route(&route);
+                    report.bedrock_request_id(&self.bedrock_request_id);
                 }
-                Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
-                Poll::Pending => Poll::Pending,
-            },
-            Stage::Streaming(answer) => match answer.poll_next(cx) {
-                Poll::Ready(Some(Ok(frame))) => Poll::Ready(self.take(&frame)),
-                Poll::Ready(Some(Err(failure))) => Poll::Ready(Err(failure)),
-                Poll::Ready(None) => Poll::Ready(self.end()),
-                Poll::Pending => Poll::Pending,
-            },
+                let origin = Origin {
+                    target: origin::target(&self.target, &route),
+                    request_id: Arc::clone(&self.request_id),
+                    bedrock_request_id: self.bedrock_request_id.clone(),
+                    attempts: self.log.attempts().iter().map(origin::attempt).collect(),
+                };
+                self.operation.begin(head, origin);
+                (self.route, self.permit) = (Some(route), Some(permit));
+                let room = rest.room();
+                self.stage = Stage::Streaming(rest);
+                Poll::Ready(self.take(first, room))
+            }
+            Stage::Streaming(answer) => {
+                if let Some(decoded) = ready!(self.decoding.poll(cx)) {
+                    return Poll::Ready(self.accept(decoded));
+                }
+                Poll::Ready(match ready!(answer.poll_next(cx)) {
+                    Some(Ok(event)) => {
+                        let room = answer.room();
+                        self.take(event, room)
+                    }
+                    Some(Err(failure)) => Err(failure),
+                    None => self.end(),
+                })
+            }
             Stage::Ended => Poll::Pending,
         }
     }
 
-    /// Handles an event from Bedrock.
-    fn take(&mut self, event: &BedrockEvent) -> Result<(), Failure> {
+    /// Handles an event from Bedrock. `room` is the memory of a large event.
+    fn take(&mut self, event: BedrockEvent, room: Option<FrameRoom>) -> Result<(), Failure> {
         self.timers.heard();
+        if !self.operation.expects(&event) {
+            return Ok(());
+        }
+        let decoded = self.decoding.begin(event, room);
+        decoded.map_or(Ok(()), |decoded| self.accept(decoded))
+    }
+
+    /// Handles a decoded event.
+    fn accept(&mut self, decoded: Result<O::Decoded, Failure>) -> Result<(), Failure> {
         let was_complete = self.operation.is_complete();
         self.operation
-            .take(event, self.timers.last_heard(), self.report.as_mut())?;
+            .take(decoded?, self.timers.last_heard(), self.report.as_mut());
         if !was_complete && self.operation.is_complete() {
             self.timers.complete();
             // The answer is complete. What Bedrock sends later does not affect the health of the
@@ -347,6 +370,7 @@ impl<O: Operation> StateMachine<O> {
             report.attempts(&self.log.attempts(), None);
             report.ok();
         }
+        self.decoding.stop();
         match std::mem::replace(&mut self.stage, Stage::Ended) {
             Stage::Streaming(answer) => Some(answer),
             Stage::Waiting(_) | Stage::Ended => None,
@@ -355,6 +379,7 @@ impl<O: Operation> StateMachine<O> {
 
     fn fail(&mut self, mut failure: Failure) -> Box<Failed> {
         self.stage = Stage::Ended;
+        self.decoding.stop();
         if self.forwarded {
             failure.phase = Phase::MidStream;
         }
@@ -372,22 +397,8 @@ impl<O: Operation> StateMachine<O> {
             report::log_detail(&failure, &self.request_id, route);
         }
         let made = self.log.attempts();
-        if failure.reason == Reason::InferenceProfileRequired
-            && let Some(profile) = made.last().and_then(|last| last.route.inference_profile())
-        {
-            failure.message = format!(
-                "{}; call it as `{profile}`",
-                failure.message.trim_end_matches('.')
-            );
-        }
-        let mut attempts: Vec<_> = made.iter().map(origin::attempt).collect();
-        // The last attempt has no reason yet if it failed after the first event, or if the call
-        // ended while it waited for the first event.
-        if let Some(last) = attempts.last_mut()
-            && last.failure_reason.is_empty()
-        {
-            failure.reason.as_str().clone_into(&mut last.failure_reason);
-        }
+        name_profile(&mut failure, made.last().map(|last| &*last.route));
+        let attempts = origin::attempts_until(&made, &failure);
         if let Some(mut report) = self.report.take() {
             if let Some(last) = made.last() {
                 report.route(&last.route);
@@ -476,6 +487,7 @@ impl<O: Operation> StateMachine<O> {
             Stage::Streaming(answer) => Some(CancelledCall {
                 report: report?,
                 answer,
+                decoding: self.decoding.take(),
                 operation: std::mem::take(&mut self.operation),
                 metadata_by: self.timers.metadata_by(),
             }),

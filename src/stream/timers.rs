@@ -102,6 +102,17 @@ impl Timers {
         self.set();
     }
 
+    /// Postpones the limits on Bedrock's silence, because an event has arrived that the gateway has
+    /// not decoded yet. The deadline stays.
+    pub(super) fn busy(&mut self) {
+        let now = Instant::now();
+        self.heard = now;
+        if let Some(by) = &mut self.metadata_by {
+            *by = now + METADATA_WAIT;
+        }
+        self.set();
+    }
+
     /// Returns the time until which a complete answer waits for its `metadata`. `None` if the
     /// answer is not complete.
     pub(super) fn metadata_by(&self) -> Option<Instant> {

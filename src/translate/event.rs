@@ -56,7 +56,12 @@ impl Reader {
     ///
     /// Fails for the same reasons as [`from_bedrock`].
     pub fn read(&mut self, event_type: &str, payload: &[u8]) -> Result<Translated, Error> {
-        let (mut response, lone) = from_frame(event_type, payload)?;
+        Decoded::read(event_type, payload).map(|decoded| self.join(decoded))
+    }
+
+    /// Translates an event that was decoded before.
+    pub(crate) fn join(&mut self, decoded: Decoded) -> Translated {
+        let Decoded { mut response, lone } = decoded;
         let unpaired = match &mut response.event {
             Some(Event::ContentBlockDelta(delta)) => {
                 self.held.join(delta, lone);
@@ -67,7 +72,23 @@ impl Reader {
             Some(Event::MessageStop(_)) => self.held.end_all(),
             _ => Vec::new(),
         };
-        Ok(Translated { unpaired, response })
+        Translated { unpaired, response }
+    }
+}
+
+/// A decoded event frame, before its text is joined with the text of its neighbours. Events can be
+/// decoded in any order, and on any thread.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    pub(crate) response: pb::StreamInvokeResponse,
+    lone: UnpairedSurrogates,
+}
+
+impl Decoded {
+    /// Decodes an event frame. Fails for the same reasons as [`from_bedrock`].
+    pub(crate) fn read(event_type: &str, payload: &[u8]) -> Result<Self, Error> {
+        let (response, lone) = from_frame(event_type, payload)?;
+        Ok(Self { response, lone })
     }
 }
 

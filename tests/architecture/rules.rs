@@ -74,6 +74,7 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "routing",
             "bedrock",
             "access",
+            "bounds",
             "pb",
             "telemetry",
             "config",

@@ -1,10 +1,15 @@
 //! Work, memory and log lines must not grow faster than the request that causes them.
 
-use std::time::Duration;
+use std::{
+    pin::pin,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use bedrock_grpc::pb::{GetTargetRequest, InvokeRequest, RawMember, StreamInvokeRequest};
+use bytes::Bytes;
 use prost::Message;
-use serde_json::json;
+use serde_json::{Map, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::Code;
 
@@ -195,4 +200,114 @@ async fn the_answers_that_invoke_collects_share_the_memory_budget() {
         // The memory was released, so the same amount is available for the next answer.
         assert!((7..16).contains(&sent), "{sent} MiB");
     }
+}
+
+/// A field of a message, encoded.
+fn field(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut field = vec![tag << 3 | 2];
+    prost::encode_length_delimiter(content.len(), &mut field).unwrap();
+    field.extend_from_slice(content);
+    field
+}
+
+#[tokio::test]
+async fn small_parts_of_a_large_message_are_counted_before_they_are_decoded() {
+    const SIZE: usize = 31 << 20;
+    let upstream = Upstream::start().await;
+    let gateway = Child::serve(&upstream.endpoint_url(), "limits: {memory: 128MiB}").await;
+    let mut client = Client::connect(gateway.address).await;
+    // An empty message in two bytes: a content block of a message, a message, a system block, a
+    // tool and a raw member.
+    for (name, input) in [
+        ("content", field(1, &[0x12, 0].repeat(SIZE / 2))),
+        ("messages", [0x0a, 0].repeat(SIZE / 2)),
+        ("system", [0x12, 0].repeat(SIZE / 2)),
+        ("tools", field(4, &[0x0a, 0].repeat(SIZE / 2))),
+        ("raw members", [0x5a, 0].repeat(SIZE / 2)),
+    ] {
+        let request = [field(1, MODEL.as_bytes()), field(2, &input)].concat();
+        let before = gateway.cpu();
+        let mut call = client.headers(STREAM_INVOKE, &[]).await;
+        call.send(framed(&request), true);
+        let status = call.status().await;
+        let took = gateway.cpu() - before;
+        assert!(
+            [
+                Code::ResourceExhausted,
+                Code::InvalidArgument,
+                Code::Internal
+            ]
+            .contains(&status.status.code()),
+            "{name}: {:?}",
+            status.status
+        );
+        assert!(took < LINEAR, "{name}: {took:?}");
+    }
+    let peak = gateway.peak_memory() >> 20;
+    assert!(peak < 128 + 64, "{peak} MiB");
+}
+
+/// A message that is encoded already, with gRPC's prefix.
+fn framed(message: &[u8]) -> Bytes {
+    let length = u32::try_from(message.len()).unwrap();
+    [&[0][..], &length.to_be_bytes(), message].concat().into()
+}
+
+#[tokio::test]
+async fn a_large_request_does_not_delay_the_tokens_of_others() {
+    let mut upstream = Upstream::start().await;
+    let gateway = Child::serve(&upstream.endpoint_url(), "limits: {heartbeat: 0s}").await;
+    // Both calls are on one connection, so they are on the same thread of the gateway.
+    let mut client = Client::connect(gateway.address).await;
+    let mut call = client.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
+    let mut exchange = upstream.exchange().await;
+    let start = json!({"role": "assistant"});
+    exchange.send("messageStart", start).await;
+    exchange.token("0").await;
+    call.read_messages(3).await;
+    let large = StreamInvokeRequest {
+        input: Some(question(&"\u{e9}\n".repeat(4 << 20))),
+        ..ask(MODEL)
+    };
+    let begun = Instant::now();
+    let large = client.call(STREAM_INVOKE, &[], &large).await;
+    let mut arrived = pin!(upstream.exchange());
+    let (mut longest, mut tokens) = (Duration::ZERO, 0);
+    // Bedrock is called when the whole message was received, checked and translated.
+    let large_exchange = loop {
+        let sent = Instant::now();
+        exchange.token("x").await;
+        call.read_messages(4 + tokens).await;
+        tokens += 1;
+        longest = longest.max(sent.elapsed());
+        if let Poll::Ready(arrived) = futures_util::poll!(&mut arrived) {
+            break arrived;
+        }
+    };
+    let all = begun.elapsed();
+    println!("{tokens} tokens in {all:?}, the latest after {longest:?}");
+    assert!(longest < all / 2, "{longest:?} of {all:?}");
+    drop((large, large_exchange));
+}
+
+#[tokio::test]
+async fn an_event_with_too_many_members_ends_the_call() {
+    let mut upstream = Upstream::start().await;
+    let gateway = Child::serve(&upstream.endpoint_url(), "limits: {memory: 64MiB}").await;
+    let mut client = Client::connect(gateway.address).await;
+    let mut call = client.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
+    let mut exchange = upstream.exchange().await;
+    exchange
+        .send("messageStart", json!({"role": "assistant"}))
+        .await;
+    let mut event: Map<_, _> = (0..300_000)
+        .map(|index| (format!("m{index}"), json!(1)))
+        .collect();
+    event.insert("contentBlockIndex".to_owned(), json!(0));
+    event.insert("delta".to_owned(), json!({"text": "Hi"}));
+    exchange.send("contentBlockDelta", event.into()).await;
+    let status = call.status().await;
+    status.is(Code::DataLoss, "UPSTREAM_CORRUPT");
+    let peak = gateway.peak_memory() >> 20;
+    assert!(peak < 64 + 64, "{peak} MiB");
 }

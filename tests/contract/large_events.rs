@@ -1,6 +1,9 @@
 //! Large events in Bedrock's answers take memory from the budget, and streams wait for it.
 
-use bedrock_grpc::pb::{InvokeRequest, StreamInvokeRequest};
+use bedrock_grpc::pb::{
+    InvokeRequest, StreamInvokeRequest, content_block_delta_event::Delta,
+    stream_invoke_response::Event,
+};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -55,6 +58,83 @@ async fn large_events_share_the_memory_budget() {
     let peak = gateway.peak_memory();
     println!("{} MiB at its peak", peak / MIB);
     assert!(peak < 64 * MIB + EXTRA, "{} MiB", peak / MIB);
+}
+
+/// Half of the characters of a large event are escapes, so that decoding takes long.
+fn escapes(bytes: usize) -> String {
+    "\n".repeat(bytes / 2)
+}
+
+/// The texts of the deltas that have arrived.
+fn texts(call: &Open) -> Vec<&str> {
+    let deltas = call.messages.iter().filter_map(|message| {
+        let Some(Event::ContentBlockDelta(delta)) = &message.event else {
+            return None;
+        };
+        match &delta.delta {
+            Some(Delta::Text(text)) => Some(&**text),
+            _ => None,
+        }
+    });
+    deltas.collect()
+}
+
+/// A call of which the first delta has arrived.
+async fn with_a_delta(client: &mut Client, upstream: &mut Upstream) -> (Open, Exchange) {
+    let (mut call, mut exchange) = begun(client, upstream).await;
+    exchange.token("first").await;
+    // The starts of the message and of the block, and the delta.
+    call.read_messages(3).await;
+    (call, exchange)
+}
+
+#[tokio::test]
+async fn a_large_event_does_not_delay_other_streams() {
+    let mut upstream = Upstream::start().await;
+    let gateway = Child::serve(&upstream.endpoint_url(), "limits: {heartbeat: 0s}").await;
+    // Both calls are on one connection, so they are on the same thread of the gateway.
+    let mut client = Client::connect(gateway.address).await;
+    let (mut slow, mut slow_exchange) = with_a_delta(&mut client, &mut upstream).await;
+    let (mut call, mut exchange) = with_a_delta(&mut client, &mut upstream).await;
+    let large = escapes(8 * MIB);
+    // When this returns, the gateway has received the event, except for what fits into buffers of
+    // sockets.
+    slow_exchange.token(&large).await;
+    exchange.token("second").await;
+    tokio::select! {
+        biased;
+        () = call.read_messages(4) => {}
+        _ = slow.read() => panic!("the large event was forwarded first"),
+    }
+    assert_eq!(texts(&call), ["first", "second"]);
+    slow_exchange.token("second").await;
+    slow_exchange.finish().await;
+    exchange.finish().await;
+    slow.status().await;
+    assert!(texts(&slow) == ["first", &large, "second"]);
+    assert_eq!(call.code().await, Code::Ok);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_its_event_is_decoded_leaves_no_memory_behind() {
+    let mut upstream = Upstream::start().await;
+    // Sufficient for one of the events.
+    let gateway = Child::serve(&upstream.endpoint_url(), "limits: {memory: 10MiB}").await;
+    let mut client = Client::connect(gateway.address).await;
+    let large = escapes(4 * MIB);
+    for _ in 0..3 {
+        let (mut call, mut exchange) = with_a_delta(&mut client, &mut upstream).await;
+        exchange.token(&large).await;
+        call.cancel();
+        exchange.closed().await;
+    }
+    let (call, mut exchange) = with_a_delta(&mut client, &mut upstream).await;
+    let sent = tokio::spawn(async move {
+        exchange.token(&large).await;
+        exchange.finish().await;
+    });
+    assert_eq!(call.code().await, Code::Ok);
+    sent.await.unwrap();
 }
 
 /// A gateway with a budget of 8 MiB, of which a message that its client does not read holds 3 MiB.

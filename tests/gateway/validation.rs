@@ -337,8 +337,8 @@ async fn invoke_is_refused_alike() {
     assert_eq!(gateway.emulator.calls(), []);
 }
 
-/// JSON that is passed through may contain values that are valid JSON, but that some parsers reject.
-/// Answers may contain them, so the gateway accepts them as history, and Bedrock decides.
+/// JSON that is passed through may contain values that are valid JSON, but that some parsers
+/// reject. Answers may contain them, so the gateway accepts them as history, and Bedrock decides.
 #[tokio::test]
 async fn bedrock_decides_about_values_that_some_parsers_reject() {
     let gateway = Gateway::start().await;

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use tonic::Code;
+
 use super::{
     fault::Fault,
     http::Http,
@@ -187,9 +189,12 @@ fn slow_deltas_are_not_delayed() {
 #[test]
 fn what_is_held_back_is_bounded() {
     let long = "x".repeat(30 << 10);
+    let medium = "x".repeat(5 << 10);
     for (stream, longest) in [
         (texts(&["x"; 1_000]), 256),
-        (texts(&[long.as_str(); 20]), 90 << 10),
+        (texts(&[medium.as_str(); 20]), 15 << 10),
+        // Such an event has memory of the budget, but only until the next event is read.
+        (texts(&[long.as_str(); 20]), 30 << 10),
     ] {
         let (plain, coalesced) = paced(&stream, stream.len(), &Fault::End, 0);
         let lengths = deltas(&coalesced).into_iter().map(|(text, _)| text.len());
@@ -227,4 +232,31 @@ fn a_failure_counts_if_the_client_leaves_after_the_last_deltas() {
     let all = whole.messages.len();
     assert_eq!(outcome::left_after(&played, COALESCE, all), "INTERNAL");
     assert_eq!(outcome::left_after(&played, COALESCE, all - 1), "CANCELLED");
+}
+
+/// Checks that the client receives all deltas before its deadline, even if they are joined within a
+/// longer time.
+#[test]
+fn deltas_are_sent_before_the_deadline() {
+    let stream = texts(&["1", "2", "3", "4"]);
+    // The five frames are the start of the message, and the deltas.
+    let script = Script::new(Http::One, stream.frames(5), &Fault::Silence);
+    let played = script.grouped(u64::MAX, Spacing::Long(Duration::from_millis(10)));
+    for (coalesce, timeout) in [(300, 350), (300, 500), (1_000, 60), (1_000, 900)] {
+        let (coalesce, timeout) = (
+            Duration::from_millis(coalesce),
+            Duration::from_millis(timeout),
+        );
+        let outcome = outcome::stream_invoke_within(&played, coalesce, timeout);
+        let name = format!("{coalesce:?} {timeout:?} {outcome:#?}");
+        assert_eq!(outcome.status.0, Code::DeadlineExceeded, "{name}");
+        assert_eq!(outcome.took, timeout, "{name}");
+        let sent = deltas(&outcome);
+        let text: String = sent.iter().map(|(text, _)| &**text).collect();
+        assert_eq!(text, "1234", "{name}");
+        let last = Duration::from_millis(sent.last().unwrap().1 as u64);
+        // A delta cannot be sent before it arrives, which takes less than 50 ms here.
+        let latest = timeout.saturating_sub(Duration::from_millis(100));
+        assert!(last <= latest.max(Duration::from_millis(50)), "{name}");
+    }
 }

@@ -4,6 +4,7 @@ use std::{cell::OnceCell, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use http::{HeaderMap, HeaderName};
 use prost::Message as _;
 use tonic::{Code, Status, body::Body};
 
@@ -16,7 +17,7 @@ use crate::{
     bedrock::{Bedrock, Sdk, memory},
     bounds::{Shares, WorkQueue},
     config::Config,
-    grpc::{Generation, Generations, Parts, inference::Inference},
+    grpc::{Generation, Generations, Parts, context::CallContext, inference::Inference},
     pb::{self, StreamInvokeResponse, stream_invoke_response::Event},
     routing::Router,
     telemetry::{Metrics, Traces},
@@ -170,6 +171,21 @@ pub(super) fn stream_invoke(played: &Played) -> Outcome {
 
 /// Calls `StreamInvoke` with this interval for joining deltas, and reads the answer to its end.
 pub(super) fn stream_invoke_coalesced(played: &Played, coalesce: Duration) -> Outcome {
+    stream_invoke_with(played, coalesce, HeaderMap::new())
+}
+
+/// Calls `StreamInvoke` like [`stream_invoke_coalesced`], with this timeout of the client.
+pub(super) fn stream_invoke_within(
+    played: &Played,
+    coalesce: Duration,
+    timeout: Duration,
+) -> Outcome {
+    let timeout = format!("{}m", timeout.as_millis()).parse().unwrap();
+    let headers = HeaderMap::from_iter([(HeaderName::from_static("grpc-timeout"), timeout)]);
+    stream_invoke_with(played, coalesce, headers)
+}
+
+fn stream_invoke_with(played: &Played, coalesce: Duration, headers: HeaderMap) -> Outcome {
     let (mut outcome, took) = run(played, async |service| {
         let mut outcome = Outcome {
             messages: Vec::new(),
@@ -181,12 +197,14 @@ pub(super) fn stream_invoke_coalesced(played: &Played, coalesce: Duration) -> Ou
             token_times: Vec::new(),
         };
         let metrics = Arc::clone(&service.metrics);
-        let request = request(&pb::StreamInvokeRequest {
+        let mut request = request(&pb::StreamInvokeRequest {
             target: TARGET.to_owned(),
             input: input(),
             coalesce: prost_types::Duration::try_from(coalesce).ok(),
             ..pb::StreamInvokeRequest::default()
         });
+        let context = CallContext::read(&headers, service.generations.current());
+        request.extensions_mut().insert(context);
         let (messages, _watchdog, _limits, _rooms) = match service.stream_invoke(request).await {
             Ok(answer) => answer,
             Err(status) => {

@@ -13,8 +13,8 @@ use crate::{
 };
 
 /// The maximum number of members and list elements of an event that are decoded. Each takes up to
-/// some hundred bytes of memory, but only three bytes of JSON. JSON that is passed through unchanged
-/// does not count.
+/// some hundred bytes of memory, but only three bytes of JSON. JSON that is passed through
+/// unchanged does not count.
 const MAX_PARTS: usize = 64 << 10;
 const MISSING: &str = "is missing, but it is required";
 
