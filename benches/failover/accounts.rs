@@ -23,10 +23,11 @@ const PER_SECOND: f64 = 30.0;
 const REVOKED: Duration = Duration::from_secs(3);
 const RESTORED: Duration = Duration::from_secs(7);
 const ALL: Duration = Duration::from_secs(25);
-/// The maximum time between two probes of an identity that failed for that long: the pause between
-/// probes is one second at first, and doubles. Another probe may be needed, because the first one
-/// only shows that the session from before the revocation stays denied.
-const PROBED_WITHIN: Duration = Duration::from_secs(8);
+/// The maximum time until an identity that has failed for 4 s is used again. The pause between
+/// probes is one second at first, and doubles: the next probe is at most 4 s away. It still has the
+/// session from before the revocation, which stays denied, so the probe 8 s later is the first that
+/// can succeed. One second is added for the pace of the load.
+const PROBED_WITHIN: Duration = Duration::from_secs(13);
 
 /// Tokens and calls of an account.
 type Bill = BTreeMap<String, Usage>;

@@ -14,7 +14,7 @@ const LIFETIME: Duration = Duration::from_secs(60);
 /// Sessions are renewed when a fifth of their lifetime is left.
 const PERIOD: Duration = Duration::from_secs(48);
 const ALL: Duration = Duration::from_secs(600);
-const PER_SECOND: f64 = 40.0;
+const PER_SECOND: f64 = 20.0;
 
 /// Runs ten minutes of load and returns which goals were missed.
 pub(crate) async fn run() -> Result<Vec<String>, Error> {
