@@ -96,7 +96,7 @@ async fn people_see_every_detail() {
         "  target claude: is not known",
         "  request ID: req-1",
         "  help: Profiles https://example.com/profiles",
-        "  Bedrock: ServiceUnavailableException, HTTP 503, before the first event, request ID b-1",
+        "  Bedrock: ServiceUnavailableException, HTTP 503, resource arn:aws:bedrock:us-east-1::foundation-model/m, before the first event, request ID b-1",
         "  Bedrock said: Too many.",
         "  attempt: us.m in us-east-1: UPSTREAM_UNAVAILABLE after 212 ms",
         "  detail of an unknown type: type.googleapis.com/example.New",
@@ -152,6 +152,10 @@ async fn programs_see_every_detail() {
     );
     let upstream = detail("bedrock.inference.v1.UpstreamError");
     assert_eq!(upstream["httpStatus"], 503);
+    assert_eq!(
+        upstream["resourceName"],
+        "arn:aws:bedrock:us-east-1::foundation-model/m"
+    );
     assert_eq!(upstream["phase"], "UPSTREAM_PHASE_BEFORE_FIRST_EVENT");
     assert_eq!(upstream["attempts"][0]["duration"], "0.212s");
 }
