@@ -1,5 +1,6 @@
 //! Logs, metrics, traces and usage records. None of them contains prompts or completions.
 
+mod json;
 pub mod log;
 pub mod metrics;
 mod otlp;

@@ -4,6 +4,7 @@
 //! A separate thread writes the lines, because a call must never wait for the reader of the log. If
 //! standard error is a full pipe, writing to it blocks.
 
+mod json;
 mod level;
 mod queue;
 
@@ -29,7 +30,7 @@ use tracing_subscriber::{
 };
 
 pub use self::level::{Level, LevelHandle};
-use self::queue::Queue;
+use self::{json::JsonLines, queue::Queue};
 use crate::config::{Log, LogFormat};
 
 /// The crate whose events are logged at the operator's level.
@@ -88,17 +89,19 @@ impl Drop for Logging {
 pub fn start(log: &Log) -> Result<Logging, String> {
     let (filter, handle) = reload::Layer::new(Level::of(log)?.0);
     let queue = queue().map_err(|error| format!("cannot write the log: {error}"))?;
-    let lines = fmt::layer()
-        .with_writer(Arc::clone(&queue))
-        // Otherwise the library would write its own errors directly to standard error.
-        .log_internal_errors(false);
     let registry = tracing_subscriber::registry()
         .with(filter)
         .with(filter_fn(|event| *event.level() <= most(event.target())));
     let started = match log.format {
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+        LogFormat::Json => registry.with(JsonLines::new(Arc::clone(&queue))).try_init(),
         LogFormat::Text => registry
-            .with(lines.with_ansi(io::stderr().is_terminal()))
+            .with(
+                fmt::layer()
+                    .with_writer(Arc::clone(&queue))
+                    .with_ansi(io::stderr().is_terminal())
+                    // Otherwise the library would write its own errors directly to standard error.
+                    .log_internal_errors(false),
+            )
             .try_init(),
     };
     started.map_err(|error| error.to_string())?;
