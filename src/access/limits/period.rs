@@ -21,9 +21,13 @@ pub(super) fn end_of(window: Window, now: u64) -> u64 {
     let day = now / DAY;
     match window {
         Window::Month => {
-            let this = month_of(day);
-            let next = (1..=31).find(|days| month_of(day + days) != this);
-            (day + next.unwrap_or(1)) * DAY
+            let (year, month) = month_of(day);
+            let (year, month) = if month == 12 {
+                (year + 1, 1)
+            } else {
+                (year, month + 1)
+            };
+            first_day_of(year, month) * DAY
         }
         _ => (day + 1) * DAY,
     }
@@ -46,6 +50,18 @@ fn month_of(day: u64) -> (u64, u64) {
         from_march - 9
     };
     (era * 400 + year_of_era + u64::from(month <= 2), month)
+}
+
+/// Returns the first day of a month, as a number that counts from 1970-01-01. This is the inverse
+/// of [`month_of`], Howard Hinnant's `days_from_civil`.
+fn first_day_of(year: u64, month: u64) -> u64 {
+    let year = year - u64::from(month <= 2);
+    let era = year / 400;
+    let year_of_era = year % 400;
+    let from_march = (month + 9) % 12;
+    let day_of_year = (153 * from_march + 2) / 5;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
 }
 
 #[cfg(test)]

@@ -122,10 +122,10 @@ impl Standings {
             LimitKind::MoneyPerDay | LimitKind::MoneyPerMonth => &mut self.money,
             _ => &mut self.tokens,
         };
-        let share = |standing: &Standing| u128::from(standing.left) << 32;
+        // Compares the remaining fractions. Products need no division.
+        let product = |left: u64, limit: u64| u128::from(left) * u128::from(limit.max(1));
         let is_tighter = place.is_none_or(|known| {
-            share(&standing) / u128::from(standing.limit.max(1))
-                < share(&known) / u128::from(known.limit.max(1))
+            product(standing.left, known.limit) < product(known.left, standing.limit)
         });
         if is_tighter {
             *place = Some(standing);

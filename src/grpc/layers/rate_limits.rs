@@ -3,6 +3,7 @@
 
 use std::{
     pin::Pin,
+    sync::LazyLock,
     task::{Context, Poll, ready},
 };
 
@@ -46,25 +47,46 @@ pub(super) fn told(mut response: Response<Body>) -> Response<Body> {
     response.map(|inner| Body::new(LimitedBody { inner, limits }))
 }
 
-fn write(standings: &Standings, headers: &mut HeaderMap) {
-    for (names, standing) in [
-        (REQUESTS, standings.requests),
-        (TOKENS, standings.tokens),
-        (MONEY, standings.money),
-    ] {
-        let Some(Standing {
-            limit,
-            left,
-            whole_in,
-        }) = standing
-        else {
-            continue;
-        };
-        let values = [limit, left, whole_in.div_ceil(1_000)];
-        for (name, value) in names.into_iter().zip(values) {
-            headers.insert(name, HeaderValue::from(value));
+/// Header maps with the names for each combination of limits. Copying one is faster than inserting
+/// its names, because their hashes are known.
+static PREPARED: LazyLock<[HeaderMap; 8]> = LazyLock::new(|| {
+    std::array::from_fn(|combination| {
+        let mut headers = HeaderMap::new();
+        for (index, names) in [REQUESTS, TOKENS, MONEY].into_iter().enumerate() {
+            if combination & (1 << index) != 0 {
+                for name in names {
+                    headers.insert(name, HeaderValue::from_static(""));
+                }
+            }
         }
+        headers
+    })
+});
+
+fn write(standings: &Standings, headers: &mut HeaderMap) {
+    let all = [standings.requests, standings.tokens, standings.money];
+    let combination = all
+        .iter()
+        .enumerate()
+        .filter(|(_, standing)| standing.is_some())
+        .fold(0, |combination, (index, _)| combination | (1 << index));
+    let Some(prepared) = PREPARED.get(combination) else {
+        return;
+    };
+    let values = all.into_iter().flatten().flat_map(
+        |Standing {
+             limit,
+             left,
+             whole_in,
+         }| [limit, left, whole_in.div_ceil(1_000)],
+    );
+    let mut written = prepared.clone();
+    // A map without removals keeps the order of its insertions.
+    for (value, number) in written.values_mut().zip(values) {
+        *value = HeaderValue::from(number);
     }
+    written.extend(std::mem::take(headers));
+    *headers = written;
 }
 
 /// A response body whose trailers contain the limits after the settlement.
