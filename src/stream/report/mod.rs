@@ -63,14 +63,11 @@ pub(crate) struct CallReport {
     followed: Option<Box<Followed>>,
     method: &'static str,
     target: metrics::TargetLabel,
-    route: metrics::RouteLabels,
+    /// The route of the last attempt.
+    route: Option<Arc<Route>>,
     attempts: usize,
-    model_id: String,
-    source_region: String,
-    account: Arc<str>,
-    /// The projects of the call's routes, and that of the last attempt's route.
+    /// The projects of the call's routes.
     projects: RouteProjects,
-    project: Arc<str>,
     request_id: Arc<str>,
     bedrock_request_id: String,
     stop_reason: String,
@@ -122,13 +119,9 @@ impl CallReport {
             followed: None,
             method,
             target: metrics::TargetLabel::default(),
-            route: metrics::RouteLabels::default(),
+            route: None,
             attempts: 0,
-            model_id: String::new(),
-            source_region: String::new(),
-            account: Arc::default(),
             projects: RouteProjects::default(),
-            project: Arc::default(),
             request_id,
             bedrock_request_id: String::new(),
             stop_reason: String::new(),
@@ -173,15 +166,18 @@ impl CallReport {
     }
 
     /// Records the route of the last attempt.
-    pub(crate) fn route(&mut self, route: &Route) {
+    pub(crate) fn route(&mut self, route: &Arc<Route>) {
         if let Some(bill) = &mut self.bill {
             bill.route(route);
         }
-        self.model_id.clone_from(&route.model_id);
-        self.source_region.clone_from(&route.source_region);
-        self.account = Arc::clone(&route.account);
-        self.project = self.projects.get(route).cloned().unwrap_or_default();
-        self.route = route.labels();
+        self.route = Some(Arc::clone(route));
+    }
+
+    /// Returns the project of the last attempt's route, or nothing if it has none.
+    fn project(&self) -> &str {
+        let route = self.route.as_ref();
+        let project = route.and_then(|route| self.projects.get(route));
+        project.map_or("", |project| project)
     }
 
     /// Sets the bill of the call, which counts its usage and holds its reservation.
@@ -431,13 +427,14 @@ impl Drop for CallReport {
         }
         self.count_for_caller(cost);
         let reason = reason.map_or("", Reason::as_str);
+        let route = self.route.as_deref();
         self.metrics.open_calls.dec();
         self.metrics
             .calls
             .get_or_create(&metrics::CallLabels {
                 method: self.method,
                 target: self.target.clone(),
-                route: self.route.clone(),
+                route: route.map(Route::labels).unwrap_or_default(),
                 code,
                 reason,
             })
@@ -470,10 +467,10 @@ impl Drop for CallReport {
         tracing::info!(
             method = self.method,
             target_name = %self.target.target,
-            model_id = %self.model_id,
-            source_region = %self.source_region,
-            account = %self.account,
-            project = %self.project,
+            model_id = %route.map_or("", |route| &route.model_id),
+            source_region = %route.map_or("", |route| &route.source_region),
+            account = %route.map_or("", |route| &route.account),
+            project = %self.project(),
             caller = self.caller_name(),
             attempts = self.attempts,
             request_id = %self.request_id,

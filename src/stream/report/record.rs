@@ -52,10 +52,12 @@ impl CallReport {
         let (code, reason) = self.end;
         record.fill(|record| {
             record.target.clone_from(&self.target_name);
-            record.model_id.clone_from(&self.model_id);
-            record.source_region.clone_from(&self.source_region);
-            record.account.clone_from(&self.account);
-            record.project.clone_from(&self.project);
+            if let Some(route) = &self.route {
+                record.model_id.clone_from(&route.model_id);
+                record.source_region.clone_from(&route.source_region);
+                record.account.clone_from(&route.account);
+            }
+            self.project().clone_into(&mut record.project);
             record.attempts = self.attempts;
             record.stop_reason.clone_from(&self.stop_reason);
             record
