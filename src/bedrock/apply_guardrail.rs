@@ -1,13 +1,11 @@
 //! Calls ApplyGuardrail.
 
-use aws_sdk_bedrockruntime::operation::RequestId;
+use aws_sdk_bedrockruntime::Client;
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::{
     Bedrock, RequestBody,
-    exchange::{Exchange, Response},
-    failure,
+    request_key::{RequestKey, SdkOperation},
 };
 use crate::error::Failure;
 
@@ -50,32 +48,20 @@ impl Bedrock {
         version: &str,
         body: RequestBody,
     ) -> Result<GuardrailAnswer, Failure> {
-        let call = self
-            .client(source_region)?
-            .apply_guardrail()
-            .guardrail_identifier(identifier)
-            .guardrail_version(version);
-        // The SDK drops unknown members, so its deserializer gets no body.
-        let (output, extracted) = Exchange::of(body, self.trace())
-            .run(Box::pin(call.send()))
-            .await;
-        let output = output.map_err(failure::of_call)?;
-        let request_id = output.request_id().unwrap_or_default().to_owned();
-        let body = match extracted.response {
-            Some(response) => read(response, &request_id).await?,
-            None => Bytes::new(),
+        let key = RequestKey {
+            version: version.into(),
+            ..RequestKey::new(SdkOperation::ApplyGuardrail, identifier)
         };
-        Ok(GuardrailAnswer { request_id, body })
-    }
-}
-
-/// Reads the whole body.
-async fn read(response: Response, request_id: &str) -> Result<Bytes, Failure> {
-    match Limited::new(response.body, MAX_ANSWER).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(failure::too_long(MAX_ANSWER, request_id))
-        }
-        Err(error) => Err(failure::of_cut(&error, request_id)),
+        let by_sdk = |client: &Client| {
+            let call = client.apply_guardrail().guardrail_identifier(identifier);
+            call.guardrail_version(version).send()
+        };
+        let response = self
+            .exchange(source_region, key, None, body, by_sdk)
+            .await?;
+        Ok(GuardrailAnswer {
+            request_id: response.request_id().to_owned(),
+            body: response.read(MAX_ANSWER).await?,
+        })
     }
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use aws_sdk_bedrockruntime::Client;
+use prometheus_client::metrics::{counter::Counter, family::Family};
 
 use super::{
     ControlPlane, FrameMemory, Sdk, SessionOwner,
@@ -13,11 +14,15 @@ use super::{
     exchange::{Endpoint, Hooks},
     failure,
     http::Http,
-    request_template::RequestTemplates,
+    request_templates::RequestTemplates,
     sdk::is_region,
     session::Session,
 };
-use crate::{config::CallerSession, error::Failure, telemetry::trace::TraceContext};
+use crate::{
+    config::CallerSession,
+    error::Failure,
+    telemetry::{metrics::SdkRequest, trace::TraceContext},
+};
 
 /// The maximum number of source Regions with a client, which is more than AWS has. Callers can send
 /// ARNs with any Region, so this limits memory.
@@ -42,6 +47,8 @@ struct Shared {
     http: Http,
     control: ControlPlane,
     clients: Mutex<Clients>,
+    /// The requests that the SDK made.
+    sdk_requests: Family<SdkRequest, Counter>,
 }
 
 /// The clients of a worker, by source Region.
@@ -75,7 +82,13 @@ pub(super) struct Regional {
 impl Bedrock {
     /// Creates a worker's client, without connections. All workers share `sdk`.
     pub fn new(sdk: &Sdk) -> Self {
+        Self::counting(sdk, Family::default())
+    }
+
+    /// Creates a worker's client that counts the requests that the SDK makes.
+    pub fn counting(sdk: &Sdk, sdk_requests: Family<SdkRequest, Counter>) -> Self {
         let shared = Shared {
+            sdk_requests,
             http: Http::new(sdk.connections()),
             control: ControlPlane::new(sdk),
             clients: Mutex::default(),
@@ -190,8 +203,8 @@ impl Bedrock {
     }
 
     /// Returns the trace context that calls send to Bedrock, if they are within a span.
-    pub(super) fn trace(&self) -> Option<TraceContext> {
-        self.trace.clone()
+    pub(super) fn trace(&self) -> Option<&TraceContext> {
+        self.trace.as_ref()
     }
 
     /// Returns the project that calls must add to the request.
@@ -204,6 +217,11 @@ impl Bedrock {
         &self.shared.http
     }
 
+    /// Returns the counters of the requests that the SDK makes.
+    pub(super) fn sdk_requests(&self) -> &Family<SdkRequest, Counter> {
+        &self.shared.sdk_requests
+    }
+
     /// Returns the memory budget of large frames.
     pub(super) fn frame_memory(&self) -> Option<Arc<dyn FrameMemory>> {
         self.memory.clone()
@@ -212,15 +230,6 @@ impl Bedrock {
     fn clients(&self) -> MutexGuard<'_, Clients> {
         let clients = self.shared.clients.lock();
         clients.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the SDK's client of a source Region.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the name cannot be the name of a Region.
-    pub(super) fn client(&self, source_region: &str) -> Result<Client, Failure> {
-        Ok(self.regional(source_region)?.client)
     }
 
     /// Returns the client of a source Region.

@@ -7,7 +7,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::{DateTime, date_time::Format};
 
 /// The maximum duration of a call from whose answer the time is measured. Longer calls are too
@@ -47,14 +46,17 @@ impl ClockSkew {
     }
 
     /// Measures the difference from the headers of an answer to a request that was sent at this
-    /// time.
-    pub(super) fn measure(&self, sent: SystemTime, headers: &Headers) {
+    /// time. `header` returns the value of a header.
+    pub(super) fn measure<'a>(
+        &self,
+        sent: SystemTime,
+        header: impl Fn(&'static str) -> Option<&'a str>,
+    ) {
         // If the answer is from a cache, its date is old.
-        if !self.is_corrected || headers.get("age").is_some() {
+        if !self.is_corrected || header("age").is_some() {
             return;
         }
-        let date = headers
-            .get("date")
+        let date = header("date")
             .and_then(|date| DateTime::from_str(date, Format::HttpDate).ok())
             .and_then(|date| SystemTime::try_from(date).ok());
         let elapsed = sent.elapsed().unwrap_or_default();

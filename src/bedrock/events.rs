@@ -9,7 +9,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body::Body as _;
 use tokio::task::coop::poll_proceed;
@@ -18,6 +17,7 @@ use super::{
     failure,
     frame::{Frame, FrameDecoder},
     frame_memory::{COPIES, FrameMemory, FrameRoom, LARGE_FRAME, Reservation},
+    http::ResponseBody,
 };
 use crate::error::Failure;
 
@@ -38,10 +38,10 @@ pub struct BedrockEvent {
 /// The events of an answer. Dropping this value closes Bedrock's stream at once. If it is read
 /// until it returns `None`, the connection becomes available for the next call.
 pub struct BedrockEvents {
-    body: SdkBody,
+    /// The body. `None` when nothing more is read.
+    body: Option<ResponseBody>,
     decoder: FrameDecoder,
     request_id: String,
-    ended: bool,
     /// The memory budget of large frames. `None`: there is no limit.
     memory: Option<Arc<dyn FrameMemory>>,
     room: Room,
@@ -62,15 +62,14 @@ enum Room {
 
 impl BedrockEvents {
     pub(super) fn new(
-        body: SdkBody,
+        body: ResponseBody,
         request_id: String,
         memory: Option<Arc<dyn FrameMemory>>,
     ) -> Self {
         Self {
-            body,
+            body: Some(body),
             decoder: FrameDecoder::default(),
             request_id,
-            ended: false,
             memory,
             room: Room::Unneeded,
         }
@@ -102,7 +101,7 @@ impl BedrockEvents {
         if matches!(self.room, Room::Last(_)) {
             self.room = Room::Unneeded;
         }
-        if self.ended {
+        if self.body.is_none() {
             return Poll::Ready(None);
         }
         // Consumes tokio's budget, so that events that have already arrived do not delay the
@@ -111,9 +110,8 @@ impl BedrockEvents {
         let next = ready!(self.poll_open(cx)).transpose();
         turn.made_progress();
         if !matches!(next, Some(Ok(_))) {
-            self.ended = true;
             // Nothing more is read, so the connection is released.
-            self.body = SdkBody::empty();
+            self.body = None;
         }
         Poll::Ready(next)
     }
@@ -126,28 +124,28 @@ impl BedrockEvents {
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<BedrockEvent>, Failure>> {
         let mut read = 0;
         loop {
-            let declared = self.decoder.declared();
-            let declared =
-                declared.map_err(|corrupt| failure::of_corruption(&corrupt, &self.request_id))?;
-            if let Some(size) = declared
-                && size > LARGE_FRAME
-            {
-                ready!(self.poll_room(size, cx))?;
-            }
-            let decoded = self.decoder.decode();
-            let decoded =
-                decoded.map_err(|corrupt| failure::of_corruption(&corrupt, &self.request_id))?;
-            if let Some(message) = decoded {
-                if let Room::Next(room) = std::mem::replace(&mut self.room, Room::Unneeded) {
-                    self.room = Room::Last(room);
+            let corrupt = |corrupt| failure::of_corruption(&corrupt, &self.request_id);
+            // Until the size of the next frame has arrived, there is nothing to decode.
+            if let Some(size) = self.decoder.declared().map_err(corrupt)? {
+                if size > LARGE_FRAME {
+                    ready!(self.poll_room(size, cx))?;
                 }
-                return Poll::Ready(self.event(message).map(Some));
+                let corrupt = |corrupt| failure::of_corruption(&corrupt, &self.request_id);
+                if let Some(message) = self.decoder.decode().map_err(corrupt)? {
+                    if let Room::Next(room) = std::mem::replace(&mut self.room, Room::Unneeded) {
+                        self.room = Room::Last(room);
+                    }
+                    return Poll::Ready(self.event(message).map(Some));
+                }
             }
             if read > TURN {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let Some(body) = &mut self.body else {
+                return Poll::Ready(Ok(None));
+            };
+            match ready!(Pin::new(body).poll_frame(cx)) {
                 Some(Ok(frame)) => {
                     if let Ok(chunk) = frame.into_data() {
                         read += chunk.len();

@@ -22,13 +22,16 @@ use aws_smithy_runtime_api::{
         orchestrator::HttpResponse,
         runtime_components::RuntimeComponents,
     },
-    http::Headers,
 };
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
-use http::Uri;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
-use super::{RequestBody, clock_skew::ClockSkew, request_template::SentRequest};
-use crate::telemetry::trace::TraceContext;
+use super::{
+    RequestBody, clock_skew::ClockSkew, failure, http::ResponseBody, request_template::SentRequest,
+};
+use crate::{error::Failure, telemetry::trace::TraceContext};
 
 /// The header of InvokeModel that names a project.
 const PROJECT_HEADER: &str = "x-amzn-bedrock-projectidentifier";
@@ -44,21 +47,15 @@ tokio::task_local! {
 pub(super) struct Exchange {
     request: Cell<Option<RequestBody>>,
     response: Cell<Option<Response>>,
-    /// Whether the SDK reads the response itself.
-    reads_response: bool,
-    /// Whether the response is extracted with its headers.
-    keeps_headers: bool,
-    /// Whether a copy of the request is kept when it is sent.
-    keeps_request: bool,
     sent: Cell<Option<SentRequest>>,
     sent_at: Cell<Option<SystemTime>>,
     trace: Option<TraceContext>,
     /// The project, for calls that name it in a header.
-    project: Option<Arc<str>>,
+    project: Option<String>,
 }
 
 impl Exchange {
-    /// Creates the exchange of a call whose response is extracted.
+    /// Creates the exchange of a call with this body.
     pub(super) fn of(body: RequestBody, trace: Option<TraceContext>) -> Self {
         Self {
             request: Cell::new(Some(body)),
@@ -67,34 +64,10 @@ impl Exchange {
         }
     }
 
-    /// Creates the exchange of a call whose response the SDK reads.
-    pub(super) fn with_response_for_sdk(body: RequestBody, trace: Option<TraceContext>) -> Self {
-        Self {
-            reads_response: true,
-            ..Self::of(body, trace)
-        }
-    }
-
-    /// Creates the exchange of a call whose response is extracted together with its headers.
-    pub(super) fn with_headers(body: RequestBody, trace: Option<TraceContext>) -> Self {
-        Self {
-            keeps_headers: true,
-            ..Self::of(body, trace)
-        }
-    }
-
-    /// Creates the exchange of a call whose request is kept, and whose response is extracted.
-    pub(super) fn with_request(body: RequestBody, trace: Option<TraceContext>) -> Self {
-        Self {
-            keeps_request: true,
-            ..Self::of(body, trace)
-        }
-    }
-
     /// Adds the header that names a project, which the SDK does not know.
-    pub(super) fn in_project(self, identifier: Option<&Arc<str>>) -> Self {
+    pub(super) fn in_project(self, identifier: Option<String>) -> Self {
         Self {
-            project: identifier.cloned(),
+            project: identifier,
             ..self
         }
     }
@@ -119,36 +92,78 @@ impl Exchange {
 /// The request and the response that were extracted from a call of the SDK.
 #[derive(Default)]
 pub(super) struct Extracted {
-    /// The response, if its status is 2xx and the SDK does not read it.
+    /// The response, if its status is 2xx.
     pub(super) response: Option<Response>,
-    /// The request, if it was sent and the exchange keeps it.
+    /// The request without its body, if it was sent.
     pub(super) request: Option<SentRequest>,
 }
 
-/// The response to a call, if its status is 2xx.
+/// A response to a call. Its status is 2xx.
 pub(super) struct Response {
-    pub(super) body: SdkBody,
     pub(super) status: u16,
-    /// The content type. Empty if there is none.
-    pub(super) content_type: String,
-    /// The headers, if the exchange keeps them.
-    pub(super) headers: Headers,
+    pub(super) body: ResponseBody,
+    headers: HeaderMap,
 }
 
 impl Response {
-    /// Takes the body out of a response, and copies the parts of its headers that are needed.
-    pub(super) fn take(response: &mut HttpResponse, keeps_headers: bool) -> Self {
-        let body = std::mem::replace(response.body_mut(), SdkBody::empty());
-        let headers = response.headers();
+    /// Creates the response of a request that the SDK did not make.
+    pub(super) fn of(response: http::Response<ResponseBody>) -> Self {
+        let (head, body) = response.into_parts();
         Self {
+            status: head.status.as_u16(),
             body,
+            headers: head.headers,
+        }
+    }
+
+    /// Takes the body out of a response to the SDK, and copies its headers.
+    fn take(response: &mut HttpResponse) -> Self {
+        let body = std::mem::replace(response.body_mut(), SdkBody::empty());
+        let headers = response.headers().iter().filter_map(|(name, value)| {
+            let value = HeaderValue::try_from(value).ok()?;
+            Some((HeaderName::try_from(name).ok()?, value))
+        });
+        let mut copied = HeaderMap::new();
+        for (name, value) in headers {
+            copied.append(name, value);
+        }
+        Self {
             status: response.status().as_u16(),
-            content_type: headers.get("content-type").unwrap_or_default().to_owned(),
-            headers: if keeps_headers {
-                headers.clone()
-            } else {
-                Headers::default()
-            },
+            body: ResponseBody::OfSdk(body),
+            headers: copied,
+        }
+    }
+
+    /// Returns the value of a header. `None` if the header is absent or not text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Returns the content type. Empty if there is none.
+    pub(super) fn content_type(&self) -> &str {
+        self.header("content-type").unwrap_or_default()
+    }
+
+    /// Returns Bedrock's request ID. Empty if Bedrock sent none.
+    pub(super) fn request_id(&self) -> &str {
+        self.header("x-amzn-requestid")
+            .or_else(|| self.header("x-amz-request-id"))
+            .unwrap_or_default()
+    }
+
+    /// Reads the whole body, which has at most this many bytes.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the body is larger, or if the connection broke.
+    pub(super) async fn read(self, most: usize) -> Result<Bytes, Failure> {
+        let request_id = self.request_id().to_owned();
+        match Limited::new(self.body, most).collect().await {
+            Ok(collected) => Ok(collected.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => {
+                Err(failure::too_long(most, &request_id))
+            }
+            Err(error) => Err(failure::of_cut(&error, &request_id)),
         }
     }
 }
@@ -220,7 +235,7 @@ impl Intercept for Hooks {
             .try_insert("content-type", "application/json")?;
         if let Some(project) = project {
             let headers = request.headers_mut();
-            headers.try_insert(PROJECT_HEADER, project.to_string())?;
+            headers.try_insert(PROJECT_HEADER, project)?;
         }
         *request.body_mut() = SdkBody::from(body);
         Ok(())
@@ -243,9 +258,7 @@ impl Intercept for Hooks {
         }
         EXCHANGE.try_with(|exchange| {
             exchange.sent_at.set(Some(SystemTime::now()));
-            if exchange.keeps_request {
-                exchange.sent.set(SentRequest::of(request, components));
-            }
+            exchange.sent.set(SentRequest::of(request, components));
             let Some(span) = &exchange.trace else {
                 return Ok(());
             };
@@ -265,11 +278,10 @@ impl Intercept for Hooks {
         let response = context.response_mut();
         EXCHANGE.try_with(|exchange| {
             if let Some(sent) = exchange.sent_at.take() {
-                self.skew.measure(sent, response.headers());
+                self.skew.measure(sent, |name| response.headers().get(name));
             }
-            if !exchange.reads_response && response.status().is_success() {
-                let response = Response::take(response, exchange.keeps_headers);
-                exchange.response.set(Some(response));
+            if response.status().is_success() {
+                exchange.response.set(Some(Response::take(response)));
             }
         })?;
         Ok(())

@@ -1,20 +1,22 @@
 //! Calls InvokeModel and InvokeModelWithResponseStream, and returns when the response headers have
 //! arrived.
 
+use std::borrow::Cow;
+
 use aws_sdk_bedrockruntime::{
-    operation::RequestId,
+    Client,
     types::{PerformanceConfigLatency, ServiceTierType, Trace},
 };
-use aws_smithy_runtime_api::http::Headers;
-use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 
 use super::{
     Bedrock, RequestBody,
     converse_stream::{StreamResponse, stream_of},
-    exchange::Exchange,
+    exchange::Response,
     failure,
+    http::ResponseBody,
+    request_key::{GuardrailKey, RequestKey, SdkOperation},
 };
 use crate::error::Failure;
 
@@ -82,9 +84,9 @@ pub struct HeaderCounts {
 }
 
 impl HeaderCounts {
-    fn read(headers: &Headers) -> Self {
+    fn read(response: &Response) -> Self {
         let count = |kind: &str| {
-            let value = headers.get(format!("x-amzn-bedrock-{kind}-token-count"))?;
+            let value = response.header(&format!("x-amzn-bedrock-{kind}-token-count"))?;
             value.trim().parse().ok().filter(|count| *count >= 0)
         };
         Self {
@@ -99,7 +101,7 @@ impl HeaderCounts {
 /// The body of an answer. It is read in pieces.
 #[derive(Debug)]
 pub struct AnswerBody {
-    body: SdkBody,
+    body: ResponseBody,
     request_id: String,
 }
 
@@ -160,17 +162,39 @@ macro_rules! with_options {
     }};
 }
 
-/// Returns the [`ModelHead`] of an output. The SDK's two outputs share no trait.
-macro_rules! head {
-    ($output:expr, $content_type:expr) => {
-        ModelHead {
-            content_type: $content_type,
-            latency: $output
-                .performance_config_latency()
-                .map(|latency| latency.as_str().to_owned()),
-            service_tier: $output.service_tier().map(|tier| tier.as_str().to_owned()),
+impl ModelHead {
+    fn read(response: &Response, content_type: &str) -> Self {
+        let text = |name: &str| response.header(name).map(str::to_owned);
+        Self {
+            content_type: content_type.to_owned(),
+            latency: text("x-amzn-bedrock-performanceconfig-latency"),
+            service_tier: text("x-amzn-bedrock-service-tier"),
         }
-    };
+    }
+}
+
+impl ModelOptions {
+    /// Returns the key of requests with these options in a project.
+    fn key<'a>(
+        &'a self,
+        operation: SdkOperation,
+        model_id: &'a str,
+        project: Option<&'a Arc<str>>,
+    ) -> RequestKey<'a> {
+        RequestKey {
+            project: project.map(|project| Cow::Borrowed(&**project)),
+            accept: self.accept.as_deref().map(Cow::Borrowed),
+            guardrail: self.guardrail.as_ref().map(|guardrail| GuardrailKey {
+                identifier: guardrail.identifier.as_str().into(),
+                version: guardrail.version.as_str().into(),
+                trace: guardrail.trace,
+            }),
+            latency: self.latency,
+            service_tier: self.service_tier,
+            has_request_metadata: self.request_metadata.is_some(),
+            ..RequestKey::new(operation, model_id)
+        }
+    }
 }
 
 impl Bedrock {
@@ -201,25 +225,23 @@ impl Bedrock {
         options: &ModelOptions,
         body: RequestBody,
     ) -> Result<ModelAnswer, Failure> {
-        let call = self.client(source_region)?.invoke_model();
-        let call = with_options!(call.model_id(model_id), options);
-        let exchange = Exchange::with_headers(body, self.trace()).in_project(self.project());
-        let (output, extracted) = exchange.run(Box::pin(call.send())).await;
-        let Some(response) = extracted.response else {
-            let failed = output.err().map(failure::of_call);
-            return Err(failed.unwrap_or_else(|| failure::not_an_answer(200, "", "")));
+        let key = options.key(SdkOperation::InvokeModel, model_id, self.project());
+        let by_sdk = |client: &Client| {
+            with_options!(client.invoke_model().model_id(model_id), options).send()
         };
-        let request_id = output.as_ref().ok().and_then(RequestId::request_id);
-        let request_id = request_id.unwrap_or_default().to_owned();
-        let (status, content_type) = (response.status, response.content_type.as_str());
+        let metadata = options.request_metadata.as_deref();
+        let response = self
+            .exchange(source_region, key, metadata, body, by_sdk)
+            .await?;
+        let request_id = response.request_id().to_owned();
+        let (status, content_type) = (response.status, response.content_type());
         // A proxy or load balancer answered instead of Bedrock.
         if status != 200 || content_type.is_empty() || is_html(content_type) {
             return Err(failure::not_an_answer(status, content_type, &request_id));
         }
-        let output = output.map_err(failure::of_call)?;
         Ok(ModelAnswer {
-            head: head!(output, response.content_type),
-            tokens: HeaderCounts::read(&response.headers),
+            head: ModelHead::read(&response, content_type),
+            tokens: HeaderCounts::read(&response),
             body: AnswerBody {
                 body: response.body,
                 request_id: request_id.clone(),
@@ -254,19 +276,17 @@ impl Bedrock {
         options: &ModelOptions,
         body: RequestBody,
     ) -> Result<(StreamResponse, ModelHead), Failure> {
-        let call = self
-            .client(source_region)?
-            .invoke_model_with_response_stream();
-        let call = with_options!(call.model_id(model_id), options);
-        let exchange = Exchange::of(body, self.trace()).in_project(self.project());
-        let (output, extracted) = exchange.run(Box::pin(call.send())).await;
-        let output = output.map_err(failure::of_call)?;
-        let head = head!(output, output.content_type().to_owned());
-        let stream = stream_of(
-            extracted.response,
-            output.request_id().unwrap_or_default(),
-            self.frame_memory(),
-        )?;
-        Ok((stream, head))
+        let key = options.key(SdkOperation::InvokeModelWithResponseStream, model_id, self.project());
+        let by_sdk = |client: &Client| {
+            let call = client.invoke_model_with_response_stream();
+            with_options!(call.model_id(model_id), options).send()
+        };
+        let metadata = options.request_metadata.as_deref();
+        let response = self
+            .exchange(source_region, key, metadata, body, by_sdk)
+            .await?;
+        let content_type = response.header("x-amzn-bedrock-content-type");
+        let head = ModelHead::read(&response, content_type.unwrap_or_default());
+        Ok((stream_of(response, self.frame_memory())?, head))
     }
 }

@@ -10,7 +10,10 @@
 //! | `sdk` | the configuration that aws-config's chain loads once |
 //! | `client` | the SDK's clients, one for each account and source Region |
 //! | `exchange` | hooks that insert request bodies and extract responses |
-//! | `request_template` | repeats a request of the SDK with another body |
+//! | `repeat` | makes requests by repeating an earlier one of the SDK, or by the SDK |
+//! | `request_key` | identifies requests that can be made from the same template |
+//! | `request_template` | a request of the SDK that can be repeated with another body |
+//! | `request_templates` | the templates of a client |
 //! | `signature` | signs repeated requests, and caches the signing keys |
 //! | `clock_skew` | measures the difference between Bedrock's clock and the machine's clock |
 //! | `converse_stream` | calls ConverseStream, and returns when the response headers have arrived |
@@ -47,8 +50,11 @@ mod frame_memory;
 mod http;
 mod invoke_model;
 mod open;
+mod repeat;
 mod request_body;
+mod request_key;
 mod request_template;
+mod request_templates;
 mod sdk;
 mod session;
 mod session_name;

@@ -6,11 +6,6 @@
 //! credentials. A template is used only if it can reproduce the SDK's own request, including its
 //! signature.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
-
 use aws_credential_types::{Credentials, Token, credential_feature::AwsCredentialFeature};
 use aws_smithy_runtime_api::{
     box_error::BoxError,
@@ -29,7 +24,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request,
-    header::{AUTHORIZATION, CONTENT_LENGTH},
+    header::{AUTHORIZATION, CONTENT_LENGTH, HOST},
     request::Parts,
 };
 
@@ -37,44 +32,36 @@ use super::{
     RequestBody,
     signature::{ALGORITHM, Scope, Signable, SignedHeaders, canonical_path},
 };
+use crate::telemetry::trace::{TRACEPARENT, TraceContext};
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const INVOCATION_ID: HeaderName = HeaderName::from_static("amz-sdk-invocation-id");
+const REQUEST_METADATA: HeaderName = HeaderName::from_static("x-amzn-bedrock-request-metadata");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 /// The headers whose values differ from request to request.
-const VARYING: [HeaderName; 5] = [
+const VARYING: [HeaderName; 6] = [
     AUTHORIZATION,
     CONTENT_LENGTH,
     DATE,
     INVOCATION_ID,
+    REQUEST_METADATA,
     SECURITY_TOKEN,
 ];
 const BEARER: &str = "Bearer ";
 
-/// The maximum number of templates of a client. Callers can send any model ID, so this limits
-/// memory.
-const MOST_TEMPLATES: usize = 64;
-
-/// The templates of a client, by model ID.
-#[derive(Default)]
-pub(super) struct RequestTemplates(Mutex<HashMap<String, Arc<RequestTemplate>>>);
-
-impl RequestTemplates {
-    pub(super) fn get(&self, model_id: &str) -> Option<Arc<RequestTemplate>> {
-        self.lock().get(model_id).cloned()
-    }
-
-    pub(super) fn insert(&self, model_id: &str, template: RequestTemplate) {
-        let mut templates = self.lock();
-        if templates.len() >= MOST_TEMPLATES {
-            templates.clear();
-        }
-        templates.insert(model_id.to_owned(), Arc::new(template));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<RequestTemplate>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Why a request of the SDK cannot be repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unrepeatable {
+    #[error("the endpoint's URL has a query, or no host")]
+    Url,
+    #[error("the path has an empty segment or a segment of dots, which the signature normalizes")]
+    Path,
+    #[error("the authorization scheme is neither a signature nor a bearer token")]
+    Scheme,
+    #[error("the identity that authorized the request is not available any more")]
+    Identity,
+    #[error("the repeated request differs from the SDK's request")]
+    Differs,
 }
 
 /// A request that the SDK has sent.
@@ -96,7 +83,9 @@ impl SentRequest {
 
 /// A request of the SDK that can be repeated with another body.
 pub(super) struct RequestTemplate {
-    /// The request without its body. The headers that differ from request to request are empty.
+    /// The request without its body. The headers that differ from request to request are empty. It
+    /// also has the headers that are not signed by name: `host` and an empty `traceparent`, so that
+    /// copies of the headers do not grow.
     head: Parts,
     host: String,
     authentication: Authentication,
@@ -155,42 +144,80 @@ impl Identities {
 }
 
 impl RequestTemplate {
-    /// Creates a template from a request with this body. `None` if the request cannot be repeated,
-    /// or if its identity is not available at once.
-    pub(super) fn new(sent: SentRequest, body: &RequestBody) -> Option<Self> {
+    /// Creates a template from a request with this body.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the request cannot be repeated, or if its identity is not available at once.
+    pub(super) fn new(sent: SentRequest, body: &RequestBody) -> Result<Self, Unrepeatable> {
         let SentRequest {
             mut head,
             components,
         } = sent;
         if head.uri.query().is_some() {
-            return None;
+            return Err(Unrepeatable::Url);
         }
         let original = std::mem::take(&mut head.headers);
-        let authorization = original.get(AUTHORIZATION)?.to_str().ok()?;
-        let (authentication, scheme) = match authorization.strip_prefix(BEARER) {
-            Some(_) => (Authentication::Bearer, "httpBearerAuth"),
-            None => (signature_of(authorization, head.uri.path())?, "sigv4"),
+        let text = |name: HeaderName| original.get(name).map(HeaderValue::to_str);
+        let authorization = text(AUTHORIZATION).transpose().ok().flatten();
+        let authorization = authorization.ok_or(Unrepeatable::Scheme)?;
+        let (authentication, scheme) = if authorization.starts_with(BEARER) {
+            (Authentication::Bearer, "httpBearerAuth")
+        } else {
+            let path = canonical_path(head.uri.path()).ok_or(Unrepeatable::Path)?;
+            let signature = signature_of(authorization, path);
+            (signature.ok_or(Unrepeatable::Scheme)?, "sigv4")
         };
-        let identities = Identities::new(components, AuthSchemeId::from(scheme))?;
-        let identity = identities.resolve().now_or_never()?.ok()?;
+        let identities = Identities::new(components, AuthSchemeId::from(scheme));
+        let identities = identities.ok_or(Unrepeatable::Scheme)?;
+        let identity = identities.resolve().now_or_never();
+        let Some(Ok(identity)) = identity else {
+            return Err(Unrepeatable::Identity);
+        };
         head.headers = original.clone();
         for name in VARYING {
             if let Some(value) = head.headers.get_mut(name) {
                 *value = HeaderValue::from_static("");
             }
         }
+        let host = host_of(&head.uri).ok_or(Unrepeatable::Url)?;
+        let value = HeaderValue::from_str(&host).map_err(|_| Unrepeatable::Url)?;
+        head.headers.insert(HOST, value);
+        head.headers
+            .insert(TRACEPARENT, HeaderValue::from_static(""));
         let template = Self {
-            host: host_of(&head.uri)?,
+            host,
             head,
             authentication,
             features: identity.data().map(features_of).unwrap_or_default(),
             identities,
         };
-        let time = original.get(DATE).map(HeaderValue::to_str);
-        let time = time.transpose().ok()?.unwrap_or_default();
-        let mut again = template.headers(&identity, time, body)?;
-        again.insert(INVOCATION_ID, original.get(INVOCATION_ID)?.clone());
-        (again == original).then_some(template)
+        let again = template.repeated(&identity, &original, body);
+        if again == Some(original) {
+            Ok(template)
+        } else {
+            Err(Unrepeatable::Differs)
+        }
+    }
+
+    /// Returns the headers of the original request, as the template makes them.
+    fn repeated(
+        &self,
+        identity: &Identity,
+        original: &HeaderMap,
+        body: &RequestBody,
+    ) -> Option<HeaderMap> {
+        let text = |name: HeaderName| original.get(name).map(HeaderValue::to_str);
+        let time = text(DATE).transpose().ok()?.unwrap_or_default();
+        let metadata = text(REQUEST_METADATA).transpose().ok()?;
+        let mut headers = self.headers(identity, time, metadata, body)?;
+        headers.insert(INVOCATION_ID, original.get(INVOCATION_ID)?.clone());
+        for added in [HOST, HeaderName::from_static(TRACEPARENT)] {
+            if !original.contains_key(&added) {
+                headers.remove(added);
+            }
+        }
+        Some(headers)
     }
 
     /// Returns the identity for a request that is sent now.
@@ -202,19 +229,35 @@ impl RequestTemplate {
         self.identities.resolve().await
     }
 
-    /// Returns the request with another body, signed by an identity from [`Self::identity`]. `None`
-    /// if the SDK must make this request, because its user agent would differ.
+    /// Returns the request with another body and other request metadata, signed by an identity from
+    /// [`Self::identity`]. It carries the trace context. `None` if the SDK must make this request,
+    /// because its user agent would differ.
     pub(super) fn request(
         &self,
         identity: &Identity,
         time: &str,
+        metadata: Option<&str>,
+        trace: Option<&TraceContext>,
         body: &RequestBody,
     ) -> Option<Request<Bytes>> {
         if identity.data().map(features_of).unwrap_or_default() != self.features {
             return None;
         }
-        let mut headers = self.headers(identity, time, body)?;
+        let mut headers = self.headers(identity, time, metadata, body)?;
         headers.insert(INVOCATION_ID, invocation_id()?);
+        match trace {
+            Some(span) => {
+                for (name, value) in span.headers() {
+                    // Trace contexts consist of characters that headers may have.
+                    if let Ok(value) = HeaderValue::try_from(value) {
+                        headers.insert(name, value);
+                    }
+                }
+            }
+            None => {
+                headers.remove(TRACEPARENT);
+            }
+        }
         let mut request = Request::new(body.bytes().clone());
         *request.method_mut() = self.head.method.clone();
         *request.uri_mut() = self.head.uri.clone();
@@ -223,9 +266,18 @@ impl RequestTemplate {
     }
 
     /// Returns all headers except the invocation ID.
-    fn headers(&self, identity: &Identity, time: &str, body: &RequestBody) -> Option<HeaderMap> {
+    fn headers(
+        &self,
+        identity: &Identity,
+        time: &str,
+        metadata: Option<&str>,
+        body: &RequestBody,
+    ) -> Option<HeaderMap> {
         let mut headers = self.head.headers.clone();
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.bytes().len()));
+        if let Some(metadata) = metadata {
+            headers.insert(REQUEST_METADATA, HeaderValue::from_str(metadata).ok()?);
+        }
         let authorization = match &self.authentication {
             Authentication::Bearer => {
                 format!("{BEARER}{}", identity.data::<Token>()?.token())
@@ -270,8 +322,8 @@ impl RequestTemplate {
 
 /// Reads the scope and the names of the signed headers from the SDK's `authorization` header. Its
 /// format is `AWS4-HMAC-SHA256 Credential=ID/DATE/REGION/SERVICE/aws4_request, SignedHeaders=…,
-/// Signature=…`.
-fn signature_of(authorization: &str, path: &str) -> Option<Authentication> {
+/// Signature=…`. `path` is the canonical path.
+fn signature_of(authorization: &str, path: String) -> Option<Authentication> {
     let mut parts = authorization.strip_prefix(ALGORITHM)?.split(',');
     let credential = parts.next()?.trim().strip_prefix("Credential=")?;
     let mut scope = credential.rsplit('/').skip(1);
@@ -282,7 +334,7 @@ fn signature_of(authorization: &str, path: &str) -> Option<Authentication> {
     names.retain(|name| *name != SECURITY_TOKEN);
     Some(Authentication::Signature {
         scope: Scope { region, service },
-        path: canonical_path(path)?,
+        path,
         signed: SignedHeaders::new(names.clone()),
         signed_with_token: SignedHeaders::new(names.into_iter().chain([SECURITY_TOKEN])),
     })
@@ -326,7 +378,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        bedrock::{Bedrock, Sdk},
+        bedrock::{
+            Bedrock, Sdk,
+            request_key::{RequestKey, SdkOperation},
+        },
         config::bedrock::BedrockOptions,
     };
 
@@ -347,11 +402,9 @@ mod tests {
         let client = Bedrock::new(&sdk);
         let model_id = "amazon.nova-lite-v1:0";
         let known = || {
-            client
-                .regional("us-east-1")
-                .unwrap()
-                .templates
-                .get(model_id)
+            let key = RequestKey::new(SdkOperation::ConverseStream, model_id);
+            let regional = client.regional("us-east-1").unwrap();
+            regional.templates.get(&key).ok()
         };
         assert!(known().is_none());
         let mut first = None;
@@ -367,7 +420,12 @@ mod tests {
         let template = known().unwrap();
         let body = RequestBody::from(Bytes::from_static(BODY));
         let request = |credentials: Credentials| {
-            template.request(&Identity::from(credentials), "20260102T030405Z", &body)
+            template.request(
+                &Identity::from(credentials),
+                "20260102T030405Z",
+                None,
+                &body,
+            )
         };
         let credentials = Credentials::new("AKID", "secret", Some("token".to_owned()), None, "");
         let with_token = request(credentials.clone()).unwrap();

@@ -199,7 +199,7 @@ pub async fn run_with(
                 (medium_messages.clone(), large_messages.clone());
             Worker::start(index, metrics.open_connections.clone(), move || {
                 let inference = Inference {
-                    bedrock: Bedrock::new(&sdk),
+                    bedrock: Bedrock::counting(&sdk, metrics.sdk_requests.clone()),
                     generations: generations.clone(),
                     budget,
                     metrics,

@@ -3,7 +3,7 @@
 //! bypass of a part of it can change what Bedrock receives.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt::Write as _,
     iter::repeat_n,
     path::PathBuf,
@@ -11,24 +11,24 @@ use std::{
 };
 
 use aws_lc_rs::{digest, hmac};
-use aws_sdk_bedrockruntime::{
-    config::Builder, error::ProvideErrorMetadata, operation::RequestId as _,
-};
+use aws_sdk_bedrockruntime::config::Builder;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::{DateTime, date_time::Format};
 use bedrock_grpc::{
-    bedrock::{Bedrock, Sdk},
+    bedrock::{Bedrock, ModelGuardrail, ModelOptions, Sdk},
     config::Config,
-    error::Reason,
+    error::{Failure, Reason},
+    telemetry::metrics::SdkRequest,
 };
 use bytes::Bytes;
+use prometheus_client::metrics::{counter::Counter, family::Family};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use time::{PrimitiveDateTime, macros::format_description};
 
 use super::{
     chain::child_running,
-    plain_sdk::{self, Auth},
+    plain_sdk::{self, Auth, Operation, Options},
     server::{Call, Reply, Server, Setup, Trust, bedrock, event},
     upstream::proxy,
 };
@@ -63,8 +63,76 @@ const VARYING: [&str; 4] = [
 /// One call of the gateway's client.
 #[derive(Serialize, Deserialize)]
 struct OneCall {
-    model_id: String,
+    operation: Operation,
+    /// The model ID, or the identifier of the guardrail.
+    resource: String,
     body: String,
+}
+
+impl OneCall {
+    fn new(operation: Operation, resource: &str) -> Self {
+        Self {
+            operation,
+            resource: resource.to_owned(),
+            body: BODY.to_owned(),
+        }
+    }
+
+    /// Makes the call with the gateway's client.
+    async fn make(&self, bedrock: &Bedrock) -> Result<(), Failure> {
+        let (resource, body) = (self.resource.as_str(), Bytes::from(self.body.clone()));
+        let region = "us-east-1";
+        match &self.operation {
+            Operation::ConverseStream => {
+                let answer = bedrock.converse_stream(region, resource, body);
+                answer.await.map(|_| ())
+            }
+            Operation::CountTokens => {
+                let answer = bedrock.count_tokens(region, resource, body);
+                answer.await.map(|_| ())
+            }
+            Operation::ApplyGuardrail(version) => {
+                let answer = bedrock.apply_guardrail(region, resource, version, body);
+                answer.await.map(|_| ())
+            }
+            Operation::InvokeModel(options) => {
+                let options = model_options(options);
+                let answer = bedrock.invoke_model(region, resource, &options, body);
+                answer.await.map(|_| ())
+            }
+            Operation::InvokeModelWithResponseStream(options) => {
+                let options = model_options(options);
+                let answer = bedrock.invoke_model_stream(region, resource, &options, body);
+                answer.await.map(|_| ())
+            }
+        }
+    }
+
+    /// Returns the parts of the request that a repeated request cannot replace.
+    fn kind(&self) -> (Operation, String) {
+        let mut operation = self.operation.clone();
+        if let Operation::InvokeModel(options) | Operation::InvokeModelWithResponseStream(options) =
+            &mut operation
+        {
+            options.request_metadata = options.request_metadata.take().map(|_| String::new());
+        }
+        (operation, self.resource.clone())
+    }
+}
+
+fn model_options(options: &Options) -> ModelOptions {
+    let guardrail = |(identifier, version, trace): &(String, String, bool)| ModelGuardrail {
+        identifier: identifier.clone(),
+        version: version.clone(),
+        trace: trace.then_some("ENABLED"),
+    };
+    ModelOptions {
+        accept: options.accept.clone(),
+        guardrail: options.guardrail.as_ref().map(guardrail),
+        latency: options.is_optimized.then_some("optimized"),
+        service_tier: options.is_flex.then_some("flex"),
+        request_metadata: options.request_metadata.clone(),
+    }
 }
 
 /// The parts of a request that are compared.
@@ -244,7 +312,7 @@ async fn compare(
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
     let mut ids = HashSet::new();
-    for OneCall { model_id, body } in calls.iter().flat_map(|call| repeat_n(call, TIMES)) {
+    for one in calls.iter().flat_map(|call| repeat_n(call, TIMES)) {
         let call = server.call().await;
         assert!(ids.insert(call.header("amz-sdk-invocation-id").to_owned()));
         let set = |builder| {
@@ -252,10 +320,11 @@ async fn compare(
             builder.set_endpoint_url(url.clone());
             builder
         };
-        let body = Bytes::from(body.clone());
-        let plain = plain_sdk::converse_stream(auth, set, reply.clone(), model_id, body).await;
+        let (operation, resource) = (&one.operation, one.resource.as_str());
+        let body = Bytes::from(one.body.clone());
+        let plain = plain_sdk::call(auth, set, reply.clone(), operation, resource, body).await;
         let sent = Sent::by_gateway(&call);
-        assert_eq!(sent, Sent::by_sdk(&plain.0), "{model_id}");
+        assert_eq!(sent, Sent::by_sdk(&plain.0), "{operation:?} {resource}");
         if path.is_none() {
             assert_eq!(sent.host, host);
         }
@@ -276,14 +345,59 @@ async fn compare(
     }
 }
 
+/// Returns calls of every operation, to every kind of target, with and without options.
 fn calls() -> Vec<OneCall> {
-    let call = |model_id: &&str| OneCall {
-        model_id: (*model_id).to_owned(),
-        body: BODY.to_owned(),
+    let plain = [
+        Operation::ConverseStream,
+        Operation::CountTokens,
+        Operation::InvokeModel(Options::default()),
+        Operation::InvokeModelWithResponseStream(Options::default()),
+    ];
+    let mut calls: Vec<_> = plain
+        .iter()
+        .flat_map(|operation| TARGETS.map(|target| OneCall::new(operation.clone(), target)))
+        .collect();
+    let metadata = |text: &str| Options {
+        request_metadata: Some(text.to_owned()),
+        ..Options::default()
     };
-    TARGETS.iter().map(call).collect()
+    let all = Options {
+        accept: Some("application/json".to_owned()),
+        guardrail: Some(("gr-1".to_owned(), "DRAFT".to_owned(), true)),
+        is_optimized: true,
+        is_flex: true,
+        request_metadata: Some(r#"{"team":"a"}"#.to_owned()),
+    };
+    let no_trace = Options {
+        guardrail: Some(("gr-1".to_owned(), "2".to_owned(), false)),
+        ..Options::default()
+    };
+    // Calls with different metadata are made from the same request of the SDK.
+    for options in [
+        all,
+        no_trace,
+        metadata(r#"{"team":"a","cost":"1  2   3"}"#),
+        metadata(r#"{"team":"another"}"#),
+    ] {
+        for operation in [
+            Operation::InvokeModel(options.clone()),
+            Operation::InvokeModelWithResponseStream(options),
+        ] {
+            calls.push(OneCall::new(operation, TARGETS[0]));
+        }
+    }
+    for (identifier, version) in [
+        ("gr-1", "1"),
+        ("gr-1", "DRAFT"),
+        ("arn:aws:bedrock:us-east-1:123456789012:guardrail/abc", "1"),
+    ] {
+        let operation = Operation::ApplyGuardrail(version.to_owned());
+        calls.push(OneCall::new(operation, identifier));
+    }
+    calls
 }
 
+/// Makes the calls, and checks that the SDK made only the first request of each kind.
 #[tokio::test]
 #[ignore = "run by other tests, in a process with its own variables"]
 async fn the_calls_of_the_gateway() {
@@ -292,11 +406,32 @@ async fn the_calls_of_the_gateway() {
     let calls: Vec<OneCall> = serde_json::from_slice(&calls).expect("calls");
     let options = Config::without_file().expect("variables").bedrock;
     let sdk = Sdk::load(&options).await.expect("certificates");
-    let bedrock = Bedrock::new(&sdk);
-    for OneCall { model_id, body } in calls.iter().flat_map(|call| repeat_n(call, TIMES)) {
-        let body = Bytes::from(body.clone());
-        let answer = bedrock.converse_stream("us-east-1", model_id, body);
-        answer.await.expect("an answer");
+    let by_sdk = Family::<SdkRequest, Counter>::default();
+    let bedrock = Bedrock::counting(&sdk, by_sdk.clone());
+    let mut kinds = HashMap::<_, HashSet<_>>::new();
+    for call in calls.iter().flat_map(|call| repeat_n(call, TIMES)) {
+        let outcome = call.make(&bedrock).await;
+        // Other operations do not accept the server's answer, which is a stream of ConverseStream.
+        if let Operation::ConverseStream = call.operation {
+            outcome.expect("an answer");
+        }
+        let operation = match &call.operation {
+            Operation::ConverseStream => "ConverseStream",
+            Operation::CountTokens => "CountTokens",
+            Operation::ApplyGuardrail(_) => "ApplyGuardrail",
+            Operation::InvokeModel(_) => "InvokeModel",
+            Operation::InvokeModelWithResponseStream(_) => "InvokeModelWithResponseStream",
+        };
+        kinds.entry(operation).or_default().insert(call.kind());
+    }
+    for (operation, kinds) in kinds {
+        let count = |reason| {
+            by_sdk
+                .get_or_create(&SdkRequest { operation, reason })
+                .get()
+        };
+        let counts = ["first", "credentials", "unrepeatable"].map(count);
+        assert_eq!(counts, [kinds.len() as u64, 0, 0], "{operation}");
     }
 }
 
@@ -332,6 +467,36 @@ async fn requests_to_public_endpoints_are_those_of_the_sdk() {
             compare(auth, None, variables, set, host, &calls()).await;
         }
     }
+}
+
+/// A signature covers the path without its empty segments, which the gateway does not compute.
+#[tokio::test]
+async fn requests_that_cannot_be_repeated_are_made_by_the_sdk_and_counted() {
+    let mut server = Server::start(Setup {
+        reply: Some(Reply::stream(event("messageStop", "{}"))),
+        ..Setup::default()
+    })
+    .await;
+    let mut options = server.options();
+    options.endpoint_url = options
+        .endpoint_url
+        .map(|url| format!("{url}/behind//a-proxy"));
+    let sdk = Sdk::with_credentials("AKIDPLAIN", "not-a-real-secret", &options);
+    let by_sdk = Family::<SdkRequest, Counter>::default();
+    let bedrock = Bedrock::counting(&sdk.expect("certificates"), by_sdk.clone());
+    for _ in 0..TIMES {
+        let call = OneCall::new(Operation::ConverseStream, TARGETS[0]);
+        call.make(&bedrock).await.expect("an answer");
+        assert!(server.call().await.head.uri.path().contains("//a-proxy"));
+    }
+    let operation = "ConverseStream";
+    let count = |reason| {
+        by_sdk
+            .get_or_create(&SdkRequest { operation, reason })
+            .get()
+    };
+    let counts = ["first", "credentials", "unrepeatable"].map(count);
+    assert_eq!(counts, [1, 0, TIMES as u64 - 1]);
 }
 
 /// Bedrock rejects signatures whose time differs too much from its own.
@@ -396,8 +561,8 @@ async fn recorded_requests_are_those_of_the_sdk() {
             let text = std::fs::read(case.join("request.json")).expect("a case is whole");
             let Recorded { model_id, body } = serde_json::from_slice(&text).expect("JSON");
             OneCall {
-                model_id,
                 body: body.get().to_owned(),
+                ..OneCall::new(Operation::ConverseStream, &model_id)
             }
         })
         .collect();
@@ -419,30 +584,37 @@ async fn compare_error(status: u16, error_type: Option<&str>, body: &str) {
     })
     .await;
     let client = bedrock(&server.options());
-    let (_, result) = plain_sdk::converse_stream(
-        KEY,
-        |builder| builder,
-        reply,
-        TARGETS[0],
-        Bytes::from_static(b"{}"),
-    )
-    .await;
-    let error = result.expect_err("an error");
-    for _ in 0..TIMES {
-        let failure = client
-            .converse_stream("us-east-1", TARGETS[0], Bytes::from_static(b"{}"))
-            .await
-            .expect_err("an error");
-        let upstream = failure.upstream.expect("Bedrock's part");
-        assert_eq!(Some(&*upstream.exception), error.code(), "{body}");
-        assert_eq!(Some(&*upstream.request_id), error.request_id(), "{body}");
-        let status_seen = error.raw_response().map(|raw| raw.status().as_u16());
-        assert_eq!(upstream.http_status, status_seen, "{body}");
-        // Messages about credentials quote the signed request, so the gateway removes them.
-        if failure.reason != Reason::UpstreamCredentials {
-            assert_eq!(Some(&*upstream.message), error.message(), "{body}");
+    for operation in [
+        Operation::ConverseStream,
+        Operation::CountTokens,
+        Operation::ApplyGuardrail("1".to_owned()),
+        Operation::InvokeModel(Options::default()),
+        Operation::InvokeModelWithResponseStream(Options::default()),
+    ] {
+        let call = OneCall::new(operation, TARGETS[0]);
+        let body = Bytes::from(call.body.clone());
+        let plain = plain_sdk::call(
+            KEY,
+            |builder| builder,
+            reply.clone(),
+            &call.operation,
+            &call.resource,
+            body,
+        );
+        let error = plain.await.1.expect("an error");
+        for _ in 0..TIMES {
+            let failure = call.make(&client).await.expect_err("an error");
+            let upstream = failure.upstream.expect("Bedrock's part");
+            assert_eq!(Some(&upstream.exception), error.code.as_ref(), "{error:?}");
+            let request_id = error.request_id.as_ref();
+            assert_eq!(Some(&upstream.request_id), request_id, "{error:?}");
+            assert_eq!(upstream.http_status, error.status, "{error:?}");
+            // Messages about credentials quote the signed request, so the gateway removes them.
+            if failure.reason != Reason::UpstreamCredentials {
+                assert_eq!(Some(&upstream.message), error.message.as_ref(), "{error:?}");
+            }
+            assert_ne!(failure.reason, Reason::UpstreamUnknown, "{error:?}");
         }
-        assert_ne!(failure.reason, Reason::UpstreamUnknown, "{body}");
     }
 }
 

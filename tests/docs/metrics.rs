@@ -100,6 +100,10 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
         route,
         reason: "",
     }));
+    drop(all.sdk_requests.get_or_create(&metrics::SdkRequest {
+        operation: "ConverseStream",
+        reason: "first",
+    }));
     drop(all.tokens.get_or_create(&metrics::Tokens {
         target: target.clone(),
         kind: "input",

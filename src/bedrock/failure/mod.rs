@@ -119,6 +119,16 @@ pub(super) fn not_an_answer(http_status: u16, content_type: &str, request_id: &s
     )
 }
 
+/// Converts a successful response that is not an answer of CountTokens.
+pub(super) fn not_a_count(http_status: u16, content_type: &str, request_id: &str) -> Failure {
+    not_of_bedrock(
+        "not one of CountTokens",
+        http_status,
+        content_type,
+        request_id,
+    )
+}
+
 /// Returns the failure for a successful response that is not an event stream.
 pub(super) fn not_a_stream(http_status: u16, content_type: &str, request_id: &str) -> Failure {
     not_of_bedrock("not an event stream", http_status, content_type, request_id)

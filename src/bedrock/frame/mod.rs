@@ -111,6 +111,9 @@ impl FrameDecoder {
     }
 
     fn prelude(&mut self) -> Result<Option<Prelude>, CorruptFrame> {
+        if self.is_at_boundary() {
+            return Ok(None);
+        }
         if !self.partial.is_empty() {
             self.gather(PRELUDE);
         }

@@ -1,20 +1,24 @@
-//! Unites the response bodies of HTTP/1.1 and HTTP/2.
+//! Unites the response bodies of HTTP/1.1, of HTTP/2 and of the SDK.
 
 use std::{
+    fmt,
     pin::Pin,
     task::{Context, Poll},
 };
 
+use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body::Frame;
 
-use super::{http1, http2};
+use super::{http1::Http1Body, http2::Http2Body};
 
-/// The body of an HTTP/1.1 or HTTP/2 response. Dropping it before its end immediately closes the
-/// HTTP/1.1 socket or resets the HTTP/2 stream.
-pub(super) enum ResponseBody {
-    Http1(http1::Http1Body),
-    Http2(http2::Http2Body),
+/// The body of a response. Dropping it before its end immediately closes the HTTP/1.1 socket or
+/// resets the HTTP/2 stream.
+pub(in crate::bedrock) enum ResponseBody {
+    Http1(Http1Body),
+    Http2(Http2Body),
+    /// One of the others, in the type that the SDK gives it.
+    OfSdk(SdkBody),
 }
 
 impl http_body::Body for ResponseBody {
@@ -28,7 +32,14 @@ impl http_body::Body for ResponseBody {
         let next = match self.get_mut() {
             Self::Http1(body) => body.poll_data(cx),
             Self::Http2(body) => body.poll_data(cx),
+            Self::OfSdk(body) => return http_body::Body::poll_frame(Pin::new(body), cx),
         };
         next.map(|data| data.map(|data| data.map(Frame::data)))
+    }
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody").finish_non_exhaustive()
     }
 }

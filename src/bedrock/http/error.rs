@@ -28,7 +28,7 @@ pub(in crate::bedrock) enum Kind {
 }
 
 impl Error {
-    pub(super) fn request(why: impl fmt::Display) -> Self {
+    pub(in crate::bedrock) fn request(why: impl fmt::Display) -> Self {
         Self {
             kind: Kind::Request,
             message: format!("cannot send the request: {why}"),

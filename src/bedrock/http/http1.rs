@@ -133,7 +133,7 @@ impl Http1Lease {
 }
 
 /// The body of a response, with its connection.
-pub(super) struct Http1Body {
+pub(in crate::bedrock) struct Http1Body {
     incoming: Incoming,
     lease: Option<Http1Lease>,
     /// Whether the connection has ended. Bytes that were read before may still be available.
@@ -195,26 +195,28 @@ impl Http1Body {
     }
 }
 
-/// Sets the `host` header, and reduces the URL to its path. For a proxy, the URL stays absolute.
+/// Sets the `host` header if there is none, and reduces the URL to its path. For a proxy, the URL
+/// stays absolute.
 fn addressed(
     request: Request<Bytes>,
     forwarder: Option<&Forwarder>,
 ) -> Result<Request<Full<Bytes>>, Error> {
     let (mut head, body) = request.into_parts();
-    let host = HeaderValue::from_str(&authority(&head.uri)).map_err(Error::request)?;
-    head.headers.insert(HOST, host);
-    if let Some(forwarder) = forwarder {
-        if let Some(authorization) = &forwarder.authorization {
-            head.headers
-                .insert(PROXY_AUTHORIZATION, authorization.clone());
-        }
-        return Ok(Request::from_parts(head, Full::new(body)));
+    if !head.headers.contains_key(HOST) {
+        let host = HeaderValue::from_str(&authority(&head.uri)).map_err(Error::request)?;
+        head.headers.insert(HOST, host);
     }
-    let path = head
-        .uri
-        .path_and_query()
-        .cloned()
-        .unwrap_or(PathAndQuery::from_static("/"));
-    head.uri = Uri::from(path);
+    match forwarder {
+        Some(forwarder) => {
+            if let Some(authorization) = &forwarder.authorization {
+                head.headers
+                    .insert(PROXY_AUTHORIZATION, authorization.clone());
+            }
+        }
+        None => {
+            let path = head.uri.path_and_query().cloned();
+            head.uri = Uri::from(path.unwrap_or(PathAndQuery::from_static("/")));
+        }
+    }
     Ok(Request::from_parts(head, Full::new(body)))
 }

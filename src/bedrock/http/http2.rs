@@ -200,7 +200,16 @@ fn is_unseen(error: &h2::Error) -> bool {
             || error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM))
 }
 
+/// Removes the scheme's default port and user information from a URL.
 fn with_authority(uri: Uri) -> Result<Uri, Error> {
+    let is_default = matches!(
+        (uri.port_u16(), uri.scheme_str()),
+        (Some(443), Some("https")) | (Some(80), Some("http"))
+    );
+    let known = uri.authority().map_or("", Authority::as_str);
+    if !is_default && !known.contains('@') {
+        return Ok(uri);
+    }
     let mut parts = uri.clone().into_parts();
     parts.authority = Some(Authority::try_from(authority(&uri)).map_err(Error::request)?);
     Uri::from_parts(parts).map_err(Error::request)
@@ -219,7 +228,7 @@ fn drop_connection_headers(headers: &mut HeaderMap) {
 }
 
 /// The body of an HTTP/2 response.
-pub(super) struct Http2Body {
+pub(in crate::bedrock) struct Http2Body {
     receive: RecvStream,
     _slot: ConnectionUse,
 }

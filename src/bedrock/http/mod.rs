@@ -18,7 +18,7 @@
 //! | `connection_use` | counts how many calls use a connection, and notifies the pool |
 //! | `pool` | selects the connection for a call, and opens others |
 //! | `capped` | limits how much of a response is read |
-//! | `body` | the response bodies of HTTP/1.1 and HTTP/2 |
+//! | `body` | the response bodies of HTTP/1.1, of HTTP/2 and of the SDK |
 //! | `error` | errors, and whether Bedrock can have processed the request |
 
 mod authority;
@@ -38,7 +38,6 @@ mod settings;
 mod tls;
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -54,14 +53,14 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Uri};
 use http_body_util::BodyExt as _;
 
+pub(super) use body::ResponseBody;
 pub(super) use error::{Error, Kind};
 pub(super) use settings::CurrentSettings;
 pub use tls::{TlsError, Trust};
 
-use body::ResponseBody;
 use capped::Capped;
 use dial::Dialer;
 use origin::Origin;
@@ -94,7 +93,8 @@ struct Pools {
     settings: Arc<Settings>,
     dialer: Arc<Dialer>,
     limits: Limits,
-    by_origin: HashMap<Origin, Arc<Pool>>,
+    /// The pools. There are few, so a search is faster than hashing an origin.
+    by_origin: Vec<(Origin, Arc<Pool>)>,
 }
 
 impl Pools {
@@ -103,7 +103,7 @@ impl Pools {
         Self {
             dialer: Arc::new(Dialer::new(Arc::clone(trust), options)),
             limits: Limits::new(options),
-            by_origin: HashMap::new(),
+            by_origin: Vec::new(),
             settings,
         }
     }
@@ -130,7 +130,8 @@ impl Http {
         self
     }
 
-    fn pool(&self, origin: Origin) -> Arc<Pool> {
+    /// Returns the pool for a URL.
+    fn pool(&self, uri: &Uri) -> Result<Arc<Pool>, Error> {
         let Shared { settings, pools } = &*self.shared;
         let settings = settings.load();
         let mut pools = pools.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,28 +145,50 @@ impl Http {
             by_origin,
             ..
         } = &mut *pools;
-        let pool = by_origin
-            .entry(origin)
-            .or_insert_with_key(|origin| Pool::new(origin.clone(), dialer.clone(), *limits))
-            .clone();
+        let known = by_origin.iter().find(|(origin, _)| origin.is_of(uri));
+        let pool = match known {
+            Some((_, pool)) => Arc::clone(pool),
+            None => {
+                let origin = Origin::of(uri)?;
+                let pool = Pool::new(origin.clone(), dialer.clone(), *limits);
+                by_origin.push((origin, Arc::clone(&pool)));
+                pool
+            }
+        };
         drop(pools);
         // Open calls keep the old pool of their connection until they end.
         drop(retired);
-        pool
+        Ok(pool)
     }
 
-    /// Sends a request, and returns when the head of its answer has arrived.
+    /// Sends a request, and returns when the head of its answer has arrived. `request` returns the
+    /// request. It is called a second time if the peer has not processed the first request.
     ///
     /// # Errors
     ///
     /// Fails if there is no answer.
-    pub(super) async fn send(&self, request: Request<Bytes>) -> Result<HttpResponse, Error> {
-        let pool = self.pool(Origin::of(request.uri())?);
-        let response = match exchange(&pool, request.clone()).await {
+    pub(super) async fn send(
+        &self,
+        mut request: impl FnMut() -> Result<Request<Bytes>, Error>,
+    ) -> Result<http::Response<ResponseBody>, Error> {
+        let first = request()?;
+        let pool = self.pool(first.uri())?;
+        match exchange(&pool, first).await {
             // The request is retried once. This is safe, because the peer has not processed it.
-            Err(error) if error.kind == Kind::Unprocessed => exchange(&pool, request).await,
+            Err(error) if error.kind == Kind::Unprocessed => exchange(&pool, request()?).await,
             outcome => outcome,
-        }?;
+        }
+    }
+
+    /// Converts a response to the type of the SDK, and limits how much of it is read.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a header is not text.
+    pub(super) fn limited(
+        &self,
+        response: http::Response<ResponseBody>,
+    ) -> Result<HttpResponse, Error> {
         let status = response.status();
         response
             .map(|body| match (status.is_success(), self.longest_answer) {
@@ -201,7 +224,10 @@ impl HttpConnector for Http {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let this = self.clone();
         HttpConnectorFuture::new(async move {
-            let sent = async { this.send(buffered(request).await?).await };
+            let sent = async {
+                let request = buffered(request).await?;
+                this.limited(this.send(|| Ok(request.clone())).await?)
+            };
             let Some(limit) = this.head_limit else {
                 return sent.await.map_err(ConnectorError::from);
             };

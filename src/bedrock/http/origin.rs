@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::error::Error;
 
 /// The destination of a connection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
     pub(super) tls: bool,
     /// The host, without the brackets of an IPv6 address.
@@ -18,28 +18,39 @@ pub(super) struct Origin {
 
 impl Origin {
     pub(super) fn of(uri: &Uri) -> Result<Self, Error> {
-        let tls = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            _ => {
-                return Err(Error::request(
-                    "the endpoint's URL must start with https:// or http://",
-                ));
-            }
-        };
-        let host = uri
-            .host()
-            .ok_or_else(|| Error::request("the endpoint's URL names no host"))?;
-        let host = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
+        let tls = is_tls(uri).ok_or_else(|| {
+            Error::request("the endpoint's URL must start with https:// or http://")
+        })?;
+        let host = host(uri).ok_or_else(|| Error::request("the endpoint's URL names no host"))?;
         Ok(Self {
             tls,
-            host,
-            port: uri.port_u16().unwrap_or(if tls { 443 } else { 80 }),
+            host: host.to_owned(),
+            port: port(uri, tls),
         })
     }
+
+    /// Returns whether this is the destination of a URL.
+    pub(super) fn is_of(&self, uri: &Uri) -> bool {
+        is_tls(uri) == Some(self.tls)
+            && port(uri, self.tls) == self.port
+            && host(uri) == Some(&self.host)
+    }
+}
+
+fn is_tls(uri: &Uri) -> Option<bool> {
+    match uri.scheme_str() {
+        Some("https") => Some(true),
+        Some("http") => Some(false),
+        _ => None,
+    }
+}
+
+fn host(uri: &Uri) -> Option<&str> {
+    Some(uri.host()?.trim_start_matches('[').trim_end_matches(']'))
+}
+
+fn port(uri: &Uri, tls: bool) -> u16 {
+    uri.port_u16().unwrap_or(if tls { 443 } else { 80 })
 }
 
 impl fmt::Display for Origin {

@@ -99,6 +99,15 @@ pub struct AttemptLabels {
     pub reason: &'static str,
 }
 
+/// The labels of a request that the AWS SDK made.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SdkRequest {
+    /// Bedrock's name of the operation.
+    pub operation: &'static str,
+    /// `first`, `credentials` or `unrepeatable`.
+    pub reason: &'static str,
+}
+
 /// The labels of a token count.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Tokens {

@@ -22,8 +22,8 @@ pub use config::{ConfigHash, ConfigMetrics};
 pub use durations::Durations;
 pub use labels::{
     AccountLabel, AttemptLabels, AuthenticationFailure, Breaker, Build, CallLabels, Cancelled,
-    Issuer, KeyFetch, LimitedResource, RouteLabels, TargetLabel, Tokens, Unknown, UsageMissing,
-    UsageSink,
+    Issuer, KeyFetch, LimitedResource, RouteLabels, SdkRequest, TargetLabel, Tokens, Unknown,
+    UsageMissing, UsageSink,
 };
 pub use limit_store::{LimitStore, StoreFailure, StoreStep, WithoutStore};
 
@@ -80,6 +80,8 @@ pub struct Metrics {
     pub calls: Family<CallLabels, Counter>,
     /// The duration of calls, from arrival to end.
     pub call_duration: Family<TargetLabel, Durations>,
+    /// Requests to Bedrock that the AWS SDK made, because the gateway had none to repeat.
+    pub sdk_requests: Family<SdkRequest, Counter>,
     /// Attempts of ended calls.
     pub attempts: Family<AttemptLabels, Counter>,
     /// The time from a call's arrival until its first event is sent to the client.
@@ -175,6 +177,10 @@ impl Default for Metrics {
             call_duration: all.times("call_duration", "Time from a call's arrival to its end", || {
                 Durations::new(CALLS)
             }),
+            sdk_requests: all.counts(
+                "sdk_requests",
+                "Requests to Bedrock that the AWS SDK made, because the gateway could not repeat an earlier one",
+            ),
             attempts: all.counts("attempts", "Attempts at Bedrock, counted when their call has ended"),
             time_to_first_event: all.times(
                 "time_to_first_event",

@@ -55,6 +55,9 @@ impl Pool {
 
     /// Reserves a connection for one request. Fails if opening a connection fails.
     pub(super) async fn lease(self: &Arc<Self>) -> Result<ConnectionLease, Error> {
+        if let Some(lease) = self.lease_now() {
+            return Ok(lease);
+        }
         let (sender, receiver) = oneshot::channel();
         self.lock().waiting.push_back(sender);
         self.clone().settle();
@@ -64,6 +67,34 @@ impl Pool {
                 self.origin
             )))
         })
+    }
+
+    /// Reserves a connection if one has room and no other call waits for it.
+    fn lease_now(self: &Arc<Self>) -> Option<ConnectionLease> {
+        let mut state = self.lock();
+        if !state.waiting.is_empty() {
+            return None;
+        }
+        let lease = state.take(self, &self.limits)?;
+        self.dial_wanted(state);
+        Some(lease)
+    }
+
+    /// Opens the connections that are wanted now.
+    fn dial_wanted(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let dials = state.dials_wanted(&self.limits, self.origin.tls);
+        if dials == 0 {
+            return;
+        }
+        // Without a runtime, this is a stream that has outlived its runtime, so no call is waiting.
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        state.dialing += dials;
+        drop(state);
+        for _ in 0..dials {
+            runtime.spawn(self.clone().open());
+        }
     }
 
     async fn open(self: Arc<Self>) {
@@ -147,16 +178,7 @@ impl PoolHandle for Pool {
             // The unwanted leases are dropped later, because dropping a lease locks the pool.
             unwanted.extend(sender.send(Ok(lease)).err());
         }
-        // Without a runtime, this is a stream that has outlived its runtime, so no call is waiting.
-        let Ok(runtime) = Handle::try_current() else {
-            return;
-        };
-        let dials = state.dials_wanted(&self.limits, self.origin.tls);
-        state.dialing += dials;
-        drop(state);
-        for _ in 0..dials {
-            runtime.spawn(self.clone().open());
-        }
+        self.dial_wanted(state);
     }
 
     fn retire(self: Arc<Self>, id: u64) {
