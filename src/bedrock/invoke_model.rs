@@ -1,7 +1,7 @@
 //! Calls InvokeModel and InvokeModelWithResponseStream, and returns when the response headers have
 //! arrived.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use aws_sdk_bedrockruntime::{
     Client,
@@ -187,10 +187,10 @@ impl ModelOptions {
             guardrail: self.guardrail.as_ref().map(|guardrail| GuardrailKey {
                 identifier: guardrail.identifier.as_str().into(),
                 version: guardrail.version.as_str().into(),
-                trace: guardrail.trace,
+                trace: guardrail.trace.as_deref().map(Cow::Borrowed),
             }),
-            latency: self.latency,
-            service_tier: self.service_tier,
+            latency: self.latency.as_deref().map(Cow::Borrowed),
+            service_tier: self.service_tier.as_deref().map(Cow::Borrowed),
             has_request_metadata: self.request_metadata.is_some(),
             ..RequestKey::new(operation, model_id)
         }
@@ -276,7 +276,11 @@ impl Bedrock {
         options: &ModelOptions,
         body: RequestBody,
     ) -> Result<(StreamResponse, ModelHead), Failure> {
-        let key = options.key(SdkOperation::InvokeModelWithResponseStream, model_id, self.project());
+        let key = options.key(
+            SdkOperation::InvokeModelWithResponseStream,
+            model_id,
+            self.project(),
+        );
         let by_sdk = |client: &Client| {
             let call = client.invoke_model_with_response_stream();
             with_options!(call.model_id(model_id), options).send()

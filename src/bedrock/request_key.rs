@@ -36,8 +36,8 @@ pub(super) struct RequestKey<'a> {
     pub(super) version: Cow<'a, str>,
     pub(super) accept: Option<Cow<'a, str>>,
     pub(super) guardrail: Option<GuardrailKey<'a>>,
-    pub(super) latency: Option<&'static str>,
-    pub(super) service_tier: Option<&'static str>,
+    pub(super) latency: Option<Cow<'a, str>>,
+    pub(super) service_tier: Option<Cow<'a, str>>,
     /// The project, if a header contains it. ConverseStream has it in its body.
     pub(super) project: Option<Cow<'a, str>>,
     /// Whether a header contains request metadata. A template replaces the header's value.
@@ -49,7 +49,7 @@ pub(super) struct RequestKey<'a> {
 pub(super) struct GuardrailKey<'a> {
     pub(super) identifier: Cow<'a, str>,
     pub(super) version: Cow<'a, str>,
-    pub(super) trace: Option<&'static str>,
+    pub(super) trace: Option<Cow<'a, str>>,
 }
 
 impl<'a> RequestKey<'a> {
@@ -78,11 +78,11 @@ impl<'a> RequestKey<'a> {
             guardrail: self.guardrail.map(|guardrail| GuardrailKey {
                 identifier: owned(guardrail.identifier),
                 version: owned(guardrail.version),
-                trace: guardrail.trace,
+                trace: guardrail.trace.map(owned),
             }),
             operation: self.operation,
-            latency: self.latency,
-            service_tier: self.service_tier,
+            latency: self.latency.map(owned),
+            service_tier: self.service_tier.map(owned),
             project: self.project.map(owned),
             has_request_metadata: self.has_request_metadata,
         }
