@@ -40,7 +40,7 @@ async fn a_model_is_legacy_before_its_end_of_life_and_refused_after_it() {
     assert_eq!(end().await, "end");
 
     emulator.set_end_of_life(MODEL, Some(SystemTime::now() - Duration::from_secs(1)));
-    assert_eq!(end().await, "ResourceNotFoundException");
+    assert_eq!(end().await, "404 ResourceNotFoundException");
     let (status, _) = own(&emulator, "DELETE", &path, "").await;
     assert_eq!(status, 200);
     assert_eq!(end().await, "end");
