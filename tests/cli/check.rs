@@ -402,7 +402,7 @@ fn settings_that_cannot_work_are_reported_with_their_lines() {
         assert_eq!((code, error.as_str()), (Some(0), ""), "{text}");
     }
     let callers = "callers:\n  x.y:\n    keys: [{sha256: \
-        0000000000000000000000000000000000000000000000000000000000000000}]\n    methods: [Invoke, StreamInvokeModel]\n";
+        aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}]\n    methods: [Invoke, StreamInvokeModel]\n";
     let memory = "limits:\n  max_request_size: 16MiB\n  memory: 8MiB\n";
     for (text, expected) in [
         (
