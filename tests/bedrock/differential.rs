@@ -124,13 +124,13 @@ fn model_options(options: &Options) -> ModelOptions {
     let guardrail = |(identifier, version, trace): &(String, String, bool)| ModelGuardrail {
         identifier: identifier.clone(),
         version: version.clone(),
-        trace: trace.then_some("ENABLED"),
+        trace: trace.then(|| "ENABLED".to_owned()),
     };
     ModelOptions {
         accept: options.accept.clone(),
         guardrail: options.guardrail.as_ref().map(guardrail),
-        latency: options.is_optimized.then_some("optimized"),
-        service_tier: options.is_flex.then_some("flex"),
+        latency: options.is_optimized.then(|| "optimized".to_owned()),
+        service_tier: options.is_flex.then(|| "flex".to_owned()),
         request_metadata: options.request_metadata.clone(),
     }
 }
