@@ -374,6 +374,8 @@ fn invocation_id() -> Option<HeaderValue> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bedrock_emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options};
 
     use super::*;
@@ -423,6 +425,7 @@ mod tests {
             template.request(
                 &Identity::from(credentials),
                 "20260102T030405Z",
+                None,
                 None,
                 &body,
             )

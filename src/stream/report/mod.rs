@@ -173,11 +173,9 @@ impl CallReport {
         self.route = Some(Arc::clone(route));
     }
 
-    /// Returns the project of the last attempt's route, or nothing if it has none.
-    fn project(&self) -> &str {
-        let route = self.route.as_ref();
-        let project = route.and_then(|route| self.projects.get(route));
-        project.map_or("", |project| project)
+    /// Returns the project of the last attempt's route. `None` for the default project.
+    fn project(&self) -> Option<&Arc<str>> {
+        self.projects.get(self.route.as_ref()?)
     }
 
     /// Sets the bill of the call, which counts its usage and holds its reservation.
@@ -470,7 +468,7 @@ impl Drop for CallReport {
             model_id = %route.map_or("", |route| &route.model_id),
             source_region = %route.map_or("", |route| &route.source_region),
             account = %route.map_or("", |route| &route.account),
-            project = %self.project(),
+            project = %self.project().map_or("", |project| project),
             caller = self.caller_name(),
             attempts = self.attempts,
             request_id = %self.request_id,

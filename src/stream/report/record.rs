@@ -57,7 +57,7 @@ impl CallReport {
                 record.source_region.clone_from(&route.source_region);
                 record.account.clone_from(&route.account);
             }
-            self.project().clone_into(&mut record.project);
+            record.project = self.project().cloned().unwrap_or_default();
             record.attempts = self.attempts;
             record.stop_reason.clone_from(&self.stop_reason);
             record
