@@ -284,7 +284,8 @@ pub(crate) const CASES: &[Case] = &[
         input(r).project_identifier = Some("a.b".into())
     }),
     ("input.output_config.effort", &["6"], |r| {
-        output(r).effort = 6
+        output(r).effort = 6;
+        output(r).effort_name.clear();
     }),
     ("input.output_config.text_format.type", &["2"], |r| {
         output(r).text_format.get_or_insert_default().r#type = 2;
