@@ -37,7 +37,6 @@ pub struct UsageRecord {
     /// The AWS account of the last attempt's route. Empty for the gateway's own identity.
     pub account: Arc<str>,
     /// The project of Bedrock, as its ID or ARN. Empty for the default project.
-    #[serde(serialize_with = "shared")]
     pub project: Arc<str>,
     /// The number of attempts to call Bedrock.
     pub attempts: usize,
@@ -118,6 +117,7 @@ impl UsageRecord {
         members.text("model_id", &self.model_id);
         members.text("source_region", &self.source_region);
         members.text("account", &self.account);
+        members.text("project", &self.project);
         members.number("attempts", self.attempts as u64);
         members.text("code", &self.code);
         members.text("reason", &self.reason);
