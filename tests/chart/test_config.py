@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from rendering import BINARY, HELMS, ROOT, VALUE_SETS, VARIABLES, objects, parse, run, template
+from rendering import BINARY, CHART, HELMS, ROOT, TOOLS, VALUE_SETS, VARIABLES, objects, parse, run, template
 
 
 class PlainLoader(yaml.SafeLoader):
@@ -122,3 +122,13 @@ def test_a_pod_that_ends_on_time(tmp_path):
             gateway.kill()
             gateway.wait()
         gateway.stdout.close()
+
+
+def test_the_chart_knows_the_geographies_of_the_service(tmp_path):
+    values = tmp_path / "values.yaml"
+    values.write_text("config:\n  only: [nowhere]\n", encoding="utf-8")
+    listed = re.compile(r"is neither a geography \(([^)]*)\)")
+    service = subprocess.run([BINARY, "check", values], capture_output=True, text=True)
+    chart = subprocess.run([TOOLS / "helm-v3", "template", CHART, "--kube-version", "1.34.0", "--values", values], capture_output=True, text=True)
+    assert service.returncode != 0 and chart.returncode != 0
+    assert listed.search(chart.stderr)[1] == listed.search(service.stdout + service.stderr)[1]

@@ -8,6 +8,7 @@
   {{- include "bedrock-grpc.checkTargets" . -}}
   {{- include "bedrock-grpc.checkCallers" . -}}
   {{- include "bedrock-grpc.checkCredentials" . -}}
+  {{- include "bedrock-grpc.checkKeysAndFences" . -}}
   {{- include "bedrock-grpc.checkIssuers" . -}}
   {{- include "bedrock-grpc.checkAllowedTargets" . -}}
   {{- include "bedrock-grpc.checkQuotas" . -}}
@@ -99,6 +100,40 @@
   {{- range $i, $group := ($caller | default dict).groups -}}
     {{- if not (or (hasKey $groups (toString $group)) (contains "${" (toString $group))) -}}
       {{- fail (printf "config.callers.%s.groups[%d]: unknown group %v; add it to config.groups" $name $i $group) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Keys that two callers have, and fences that name no place. */}}
+{{- define "bedrock-grpc.checkKeysAndFences" -}}
+{{- $config := .Values.config | default dict -}}
+{{- $seen := dict -}}
+{{- range $name, $caller := $config.callers -}}
+  {{- range $i, $key := ($caller | default dict).keys -}}
+    {{- $path := printf "config.callers.%s.keys[%d].sha256" $name $i -}}
+    {{- $hash := lower (toString ($key | default dict).sha256) -}}
+    {{- if hasKey $seen $hash -}}
+      {{- fail (printf "%s: is at %s already; create another key with `bedrock-grpc keys new`" $path (get $seen $hash)) -}}
+    {{- end -}}
+    {{- $_ := set $seen $hash $path -}}
+  {{- end -}}
+{{- end -}}
+{{- $geographies := list "us" "us-gov" "eu" "apac" "jp" "au" "in" "ca" "mx" "sa" "me" "il" "af" "global" -}}
+{{- range $i, $place := kindIs "slice" $config.only | ternary $config.only list -}}
+  {{- if not (or (has $place $geographies) (regexMatch "^([a-z0-9]+-){2,}[0-9]+$|\\$\\{" (toString $place))) -}}
+    {{- fail (printf "config.only[%d]: %v is neither a geography (%s) nor an AWS Region such as eu-west-1" $i $place (join ", " $geographies)) -}}
+  {{- end -}}
+{{- end -}}
+{{- /* Profiles of geographies that no other one contains. The service checks all the others. */ -}}
+{{- $only := kindIs "slice" $config.only | ternary $config.only list -}}
+{{- $plain := $only -}}
+{{- range $only -}}{{- if not (has . (without $geographies "global")) -}}{{- $plain = list -}}{{- end -}}{{- end -}}
+{{- range $name, $target := empty $plain | ternary dict ($config.targets | default dict) -}}
+  {{- range $i, $route := prepend ($target.routes | default list) $target -}}
+    {{- $prefix := regexFind "^(us|us-gov|eu)\\." (toString $route.model_id) | trimSuffix "." -}}
+    {{- if and $prefix (not (has $prefix $plain)) -}}
+      {{- fail (printf "config.targets.%s%s.model_id: %s may be served in all of %s, outside of config.only, %s; use another profile, or add %s there" $name (eq $i 0 | ternary "" (printf ".routes[%d]" (sub $i 1))) $route.model_id $prefix (join ", " $plain) $prefix) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}

@@ -394,7 +394,14 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
   {{- else -}}
     {{- $parts := splitList "/" $peer.ipBlock.cidr -}}
     {{- if eq (contains ":" $host) (contains ":" (first $parts)) -}}
-      {{- if eq (include "bedrock-grpc.leadingBits" (list $host (last $parts))) (include "bedrock-grpc.leadingBits" (list (first $parts) (last $parts))) -}}{{- $may = true -}}{{- end -}}
+      {{- if eq (include "bedrock-grpc.leadingBits" (list $host (last $parts))) (include "bedrock-grpc.leadingBits" (list (first $parts) (last $parts))) -}}
+        {{- $excepted := false -}}
+        {{- range $peer.ipBlock.except -}}
+          {{- $range := splitList "/" . -}}
+          {{- if eq (include "bedrock-grpc.leadingBits" (list $host (last $range))) (include "bedrock-grpc.leadingBits" (list (first $range) (last $range))) -}}{{- $excepted = true -}}{{- end -}}
+        {{- end -}}
+        {{- if not $excepted -}}{{- $may = true -}}{{- end -}}
+      {{- end -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}

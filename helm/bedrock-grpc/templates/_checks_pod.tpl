@@ -115,6 +115,13 @@
     {{- fail (printf "config.limits.memory: %s is not less than resources.limits.memory, %v, so the kernel would end pods before they refuse requests; remove it: the default is half of the limit" $memory $limit) -}}
   {{- end -}}
 {{- end -}}
+{{- $size := include "bedrock-grpc.configValue" (dict "root" . "path" (list "limits" "max_request_size") "default" "") -}}
+{{- if and $limit (regexMatch "^[0-9]+[KMG]?i?B$" $size) -}}
+  {{- $quantity := $size | trimSuffix "B" | replace "K" "k" | replace "ki" "Ki" -}}
+  {{- if ge (include "bedrock-grpc.quantity" $quantity | float64) (include "bedrock-grpc.quantity" $limit | float64) -}}
+    {{- fail (printf "config.limits.max_request_size: %s is not less than resources.limits.memory, %v, so pods would refuse each request of that size; lower it, or raise the limit" $size $limit) -}}
+  {{- end -}}
+{{- end -}}
 {{- if and $v.preStop.sleepSeconds (hasKey ($v.lifecycle | default dict) "preStop") -}}
   {{- fail "lifecycle.preStop: a container has one preStop hook; set preStop.sleepSeconds to 0" -}}
 {{- end -}}
@@ -305,6 +312,9 @@ an emulator in the same pod, whose keys are not secrets.
   {{- end -}}
   {{- if and (kindIs "map" $variable.valueFrom) (ne (len (keys $variable.valueFrom)) 1) -}}
     {{- fail (printf "%s.valueFrom: must have one source, such as secretKeyRef" $path) -}}
+  {{- end -}}
+  {{- with ($variable.valueFrom | default dict).fileKeyRef -}}
+    {{- fail (printf "%s.valueFrom.fileKeyRef: Kubernetes before 1.35 drops it, and the chart mounts no such volume; use secretKeyRef, or ${file:/path} in config" $path) -}}
   {{- end -}}
   {{- with (($variable.valueFrom | default dict).resourceFieldRef | default dict).containerName -}}
     {{- if not (has . $.containers) -}}

@@ -53,6 +53,13 @@
     {{- end -}}
   {{- end -}}
 {{- end -}}
+{{- range $path := list "podAnnotations" "commonAnnotations" -}}
+  {{- range $key, $_ := get $v $path -}}
+    {{- if contains "seccomp.security.alpha.kubernetes.io/" $key -}}
+      {{- fail (printf "%s.%s: Kubernetes no longer reads it, and rejects pods whose podSecurityContext differs; remove it, and set podSecurityContext.seccompProfile" $path $key) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- range $kind := list "serviceMonitor" "podMonitor" "podMonitoring" "prometheusRule" "dashboard" -}}
   {{- range $key, $_ := (get $v.metrics $kind).labels -}}
     {{- if has $key $own.commonLabels -}}

@@ -76,7 +76,7 @@ and "path".
   {{- /* What is left when variables are taken away; a default in a variable is a literal, too. */ -}}
   {{- $literal := regexReplaceAll "\\$\\{([A-Za-z0-9_]+(:-)?|file:[^}]*)\\}" .value "" -}}
   {{- $looks := include "bedrock-grpc.looksSecret" $literal -}}
-  {{- $named := regexMatch "(?i)^config\\.(traces|usage_records)\\.headers\\..*(auth|key|token|secret|password|cookie|credential|signature)|\\.(password|secret|token)$" $path -}}
+  {{- $named := regexMatch "(?i)^config\\.(traces|usage_records)\\.headers\\..*(auth|key|token|secret|passw|cookie|credential|signature|team|license|session)|\\.(password|secret|token)$" $path -}}
   {{- if or $looks (and $named (ne $literal "") (not (regexMatch "(?i)^(bearer|basic|apikey|token)?\\s*$" $literal))) -}}
     {{- fail (printf "%s: a secret must not be in config, which becomes a ConfigMap; write ${NAME} and set the variable through existingSecret or externalSecret, or ${file:/etc/bedrock-grpc/secrets/KEY} and mount the file through existingSecretFiles" $path) -}}
   {{- end -}}
@@ -85,5 +85,5 @@ and "path".
 
 {{/* "true" if a text looks like a credential, whatever its key is called. */}}
 {{- define "bedrock-grpc.looksSecret" -}}
-{{- if regexMatch "(?i)\\b(bearer|basic)\\s+[^\\s$]|\\b(AKIA|ASIA)[0-9A-Z]{16}\\b|\\bABSK[A-Za-z0-9+/=]{16,}|://[^/@$]*:[^/@$]+@|-----BEGIN [A-Z ]*PRIVATE KEY|\\bxox[abp]-|\\bgh[pousr]_[A-Za-z0-9]{20,}|\\beyJ[A-Za-z0-9_-]{10,}\\.eyJ" . -}}true{{- end -}}
+{{- if regexMatch "(?i)\\b(bearer|basic)\\s+[^\\s$]|\\b(AKIA|ASIA)[0-9A-Z]{16}\\b|\\bABSK[A-Za-z0-9+/=]{16,}|://[^/@$]*:[^/@$]+@|-----BEGIN [A-Z ]*PRIVATE KEY|\\bxox[abp]-|\\bgh[pousr]_[A-Za-z0-9]{20,}|\\bglpat-[A-Za-z0-9_-]{20,}|\\bsk-[A-Za-z0-9_-]{20,}|\\bhvs\\.[A-Za-z0-9_-]{20,}|\\bAIza[A-Za-z0-9_-]{35}|\\beyJ[A-Za-z0-9_-]{10,}\\.eyJ" . -}}true{{- end -}}
 {{- end -}}

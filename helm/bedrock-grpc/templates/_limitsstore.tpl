@@ -101,6 +101,12 @@
 {{- if and $secret.networkPolicyTo (not (and $v.networkPolicy.enabled (include "bedrock-grpc.limitsStoreEndpoint" .))) -}}
   {{- fail "limitsStore.networkPolicyTo: has no effect without networkPolicy.enabled and a host in config.limits.store; set both, or remove it" -}}
 {{- end -}}
+{{- $where := include "bedrock-grpc.limitsStoreEndpoint" . | splitList " " -}}
+{{- if and $secret.networkPolicyTo (eq (len $where) 3) -}}
+  {{- if not (include "bedrock-grpc.mayReach" (list $secret.networkPolicyTo (index $where 1))) -}}
+    {{- fail (printf "limitsStore.networkPolicyTo: must have the address of config.limits.store, %s; add its range, or remove this" (index $where 1)) -}}
+  {{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Alerts on the store. */}}
