@@ -455,5 +455,6 @@ impl ProvideCredentials for SignedBySession {
 
 fn credentials_of(identity: &SdkIdentity) -> provider::Result {
     let credentials = identity.data::<Credentials>().cloned();
-    credentials.ok_or_else(|| CredentialsError::unhandled("no credentials of AWS"))
+    credentials
+        .ok_or_else(|| CredentialsError::unhandled("the identity contains no AWS credentials"))
 }

@@ -70,10 +70,10 @@ the path of the value to change and says how. configmap.yaml, which is always re
 {{- end -}}
 {{- $tls := kindIs "map" ($v.config | default dict).tls | ternary ($v.config | default dict).tls dict -}}
 {{- if and $tls.client_ca_file (ne (toString $tls.client_auth) "optional") $v.tests.enabled -}}
-  {{- fail "tests.enabled: the test's pod has no client certificate, which config.tls.client_ca_file demands; set it to false, or config.tls.client_auth to optional" -}}
+  {{- fail "tests.enabled: the test's pod has no client certificate, which config.tls.client_ca_file requires; set it to false, or config.tls.client_auth to optional" -}}
 {{- end -}}
 {{- if and $v.tls.clients.caKey $v.tls.clients.required $v.tests.enabled -}}
-  {{- fail "tests.enabled: the test's pod has no client certificate, which tls.clients.required demands; set one of the two to false" -}}
+  {{- fail "tests.enabled: the test's pod has no client certificate, which tls.clients.required enforces; set one of the two to false" -}}
 {{- end -}}
 {{- range $path, $key := dict "tls.caKey" $v.tls.caKey "tls.clients.caKey" $v.tls.clients.caKey -}}
   {{- if eq $key "tls.key" -}}
@@ -146,7 +146,7 @@ the path of the value to change and says how. configmap.yaml, which is always re
   {{- end -}}
 {{- end -}}
 {{- if and $v.serviceAccount.create (eq $v.serviceAccount.name "default") -}}
-  {{- fail "serviceAccount.name: every namespace has a ServiceAccount default already; use another name, or set serviceAccount.create to false" -}}
+  {{- fail "serviceAccount.name: every namespace already has a ServiceAccount called default; use another name, or set serviceAccount.create to false" -}}
 {{- end -}}
 {{- if and $v.serviceAccount.annotations (not $v.serviceAccount.create) -}}
   {{- fail "serviceAccount.annotations: has no effect while serviceAccount.create is false; annotate your ServiceAccount, or remove it" -}}

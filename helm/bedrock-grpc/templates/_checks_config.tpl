@@ -154,7 +154,7 @@
         {{- fail (printf "%s: needs %s" $path (last $need)) -}}
       {{- end -}}
       {{- if hasKey $seen (toString $value) -}}
-        {{- fail (printf "%s: %v is at %s already; remove one of them" $path $value (get $seen (toString $value))) -}}
+        {{- fail (printf "%s: %v is already listed at %s; remove one of them" $path $value (get $seen (toString $value))) -}}
       {{- end -}}
       {{- $_ := set $seen (toString $value) $path -}}
     {{- end -}}

@@ -18,7 +18,7 @@
   {{- with ($service | default dict).nodePort -}}
     {{- $port := toString (int64 .) -}}
     {{- if hasKey $ports $port -}}
-      {{- fail (printf "%s.nodePort: %s is at %s.nodePort already; use another one" $path $port (get $ports $port)) -}}
+      {{- fail (printf "%s.nodePort: %s is already used by %s.nodePort; use another one" $path $port (get $ports $port)) -}}
     {{- end -}}
     {{- $_ := set $ports $port $path -}}
   {{- end -}}
@@ -315,7 +315,7 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
   {{- end -}}
   {{- $listeners := get $annotations "alb.ingress.kubernetes.io/listen-ports" | toString -}}
   {{- if and $listeners (or (contains "\"HTTP\"" $listeners) (not (contains "HTTPS" $listeners))) -}}
-    {{- fail "ingress.annotations: alb.ingress.kubernetes.io/listen-ports must have HTTPS listeners only: an ALB serves gRPC over nothing else" -}}
+    {{- fail "ingress.annotations: alb.ingress.kubernetes.io/listen-ports must have HTTPS listeners only: an ALB serves gRPC only over HTTPS" -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -336,7 +336,7 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
     {{- fail (printf "%s: selects nothing; set ipBlock, namespaceSelector or podSelector, or remove it" $path) -}}
   {{- end -}}
   {{- if and (has "ipBlock" $set) (gt (len $set) 1) -}}
-    {{- fail (printf "%s: Kubernetes rejects ipBlock beside a selector; make them two members of the list" $path) -}}
+    {{- fail (printf "%s: Kubernetes rejects ipBlock together with a selector; write two members of the list" $path) -}}
   {{- end -}}
   {{- with $peer.ipBlock -}}
     {{- $cidr := .cidr -}}
@@ -519,11 +519,11 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
       {{- fail (printf "networkPolicy.httpsCIDRs: must have the address of %s, %s; add its range, or a rule to networkPolicy.extraEgress" (first $parts) (index $parts 1)) -}}
     {{- end -}}
     {{- if not $open -}}
-      {{- fail (printf "networkPolicy.extraEgress: must let the pods reach %s, %s:%s; the policy opens port 443 alone. Add a rule with port %s, or without ports" (first $parts) (index $parts 1) $port $port) -}}
+      {{- fail (printf "networkPolicy.extraEgress: must let the pods reach %s, %s:%s; the policy allows only port 443. Add a rule with port %s, or without ports" (first $parts) (index $parts 1) $port $port) -}}
     {{- end -}}
   {{- end -}}
   {{- if not (or $policy.httpsCIDRs $policy.extraEgress) -}}
-    {{- fail "networkPolicy.httpsCIDRs: empty closes the way to Bedrock; list the subnets of your interface endpoints, or add extraEgress" -}}
+    {{- fail "networkPolicy.httpsCIDRs: an empty list blocks all connections to Bedrock; list the subnets of your interface endpoints, or add extraEgress" -}}
   {{- end -}}
 {{- else -}}
   {{- range $key := list "from" "metricsFrom" "instanceMetadata" "extraIngress" "extraEgress" -}}
@@ -537,20 +537,20 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
 {{- end -}}
 {{- if $cilium.enabled -}}
   {{- if not (or $cilium.httpsNames $cilium.extraEgress (include "bedrock-grpc.configValue" (dict "root" . "path" (list "bedrock" "endpoint_url") "default" ""))) -}}
-    {{- fail "ciliumNetworkPolicy.httpsNames: empty closes the way to Bedrock; list the names of your endpoints, or add extraEgress" -}}
+    {{- fail "ciliumNetworkPolicy.httpsNames: an empty list blocks all connections to Bedrock; list the names of your endpoints, or add extraEgress" -}}
   {{- end -}}
   {{- if and (not $cilium.extraEgress) (not (include "bedrock-grpc.configValue" (dict "root" . "path" (list "bedrock" "endpoint_url") "default" ""))) (not (regexMatch "bedrock|vpce|\\*" (join " " $cilium.httpsNames))) -}}
     {{- fail "ciliumNetworkPolicy.httpsNames: has no name of Bedrock; add bedrock-runtime.*.amazonaws.com and bedrock.*.amazonaws.com, or the names of your endpoints" -}}
   {{- end -}}
   {{- range $i, $name := $cilium.httpsNames -}}
     {{- if regexMatch "^[0-9.]+$" $name -}}
-      {{- fail (printf "ciliumNetworkPolicy.httpsNames[%d]: %s is an address, which no DNS answer has as its name; use ciliumNetworkPolicy.extraEgress with toCIDR" $i $name) -}}
+      {{- fail (printf "ciliumNetworkPolicy.httpsNames[%d]: %s is an address, but this list matches host names; use ciliumNetworkPolicy.extraEgress with toCIDR" $i $name) -}}
     {{- end -}}
   {{- end -}}
   {{- include "bedrock-grpc.checkCiliumRules" . -}}
   {{- $roles := or $v.aws.roleArn ($v.config | default dict).accounts -}}
   {{- if and $roles (not $cilium.extraEgress) (not (regexMatch "(^| )([^ ]*\\.)?(sts|\\*)[^ ]*" (join " " $cilium.httpsNames))) -}}
-    {{- fail (printf "ciliumNetworkPolicy.httpsNames: has no name of AWS STS, which gives the credentials of %s; add sts.*.amazonaws.com" (empty $v.aws.roleArn | ternary "config.accounts" "aws.roleArn")) -}}
+    {{- fail (printf "ciliumNetworkPolicy.httpsNames: has no host name of AWS STS, which provides the credentials of %s; add sts.*.amazonaws.com" (empty $v.aws.roleArn | ternary "config.accounts" "aws.roleArn")) -}}
   {{- end -}}
 {{- else -}}
   {{- range $key := list "fromEndpoints" "metricsFromEndpoints" "extraIngress" "extraEgress" -}}

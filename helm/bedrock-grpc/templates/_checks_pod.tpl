@@ -131,7 +131,7 @@
 {{- range $i, $argument := $v.extraArgs -}}
   {{- $flag := regexFind "^[^=]*" $argument -}}
   {{- if or (has $flag (list "--config" "--help" "--version")) (regexMatch "^-[chV]" $flag) -}}
-    {{- fail (printf "extraArgs[%d]: %s is the chart's to set, or keeps the service from starting; remove it, and write settings to config" $i $argument) -}}
+    {{- fail (printf "extraArgs[%d]: %s is set by the chart, or keeps the service from starting; remove it, and write settings to config" $i $argument) -}}
   {{- end -}}
   {{- if and $v.checkConfig (not (regexMatch "^--color(=(auto|always|never))?$" $argument)) (not (and (eq $previous "--color") (has $argument (list "auto" "always" "never")))) -}}
     {{- fail (printf "extraArgs[%d]: `serve` of this version has no argument %s: it has --color=WHEN. If the image is newer than the chart, set checkConfig to false" $i $argument) -}}
@@ -448,7 +448,7 @@ checks), "path", "mounts" and "mountsPath".
     {{- end -}}
     {{- if regexMatch "/|^hugepages-" $name -}}
       {{- if and (contains "/" $name) (not (regexMatch "^[0-9]+([kMGTPE]|[KMGTPE]i)?$" $text)) -}}
-        {{- fail (printf "%s.%s.%s: %s is not a whole number, which Kubernetes demands of extended resources" $path $kind $name $text) -}}
+        {{- fail (printf "%s.%s.%s: %s is not a whole number, which Kubernetes requires for extended resources" $path $kind $name $text) -}}
       {{- end -}}
       {{- if and (hasKey $requests $name) (ne (include "bedrock-grpc.quantity" (get $requests $name)) (include "bedrock-grpc.quantity" (get $limits $name | default 0))) -}}
         {{- fail (printf "%s.requests.%s: must be equal to %s.limits.%s; remove it, Kubernetes takes the limit" $path $name $path $name) -}}

@@ -147,7 +147,7 @@ impl Enforced<'_> {
             let is_several = matches!(leaf, visit_json::Leaf::Number(number) if number > 1.0)
                 || matches!(leaf, visit_json::Leaf::Text(_));
             if models.counts_money && in_fields && is_several && IMAGES.contains(&name) {
-                out.add("a limit on money applies to this call, and its price is for one result: ask for one");
+                out.add("a limit on money applies to this call, and the configured price is for one result: request only one");
             }
         };
         let mut reader = Reader::with_limit(json, MAX_DEPTH);

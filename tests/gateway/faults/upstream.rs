@@ -1,4 +1,4 @@
-//! Failures of the connection to Bedrock, beyond the end of one stream.
+//! Failures of connections to Bedrock: before a stream begins, or for several streams.
 
 use std::time::Duration;
 

@@ -47,7 +47,7 @@ pub(crate) use tokens::{
 };
 pub(crate) use web::{Web, get};
 
-/// Longer than anything that works can take, on a slow machine under load.
+/// An upper bound for everything that succeeds, on a slow machine under load.
 const SOON: Duration = Duration::from_secs(60);
 /// With small windows, h2 considers many small unread frames an attack.
 const CONNECTION_WINDOW: u32 = 64 << 20;

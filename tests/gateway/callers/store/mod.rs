@@ -67,7 +67,7 @@ fn tokens(most: i32) -> StreamInvokeRequest {
     request
 }
 
-/// The tokens that a call used, as Bedrock says.
+/// The tokens that a call used, as Bedrock reported them.
 fn used(answer: &Answer) -> u64 {
     answer.is_whole();
     let usage = answer.events().find_map(|event| match event {
