@@ -501,6 +501,10 @@ const HARMLESS: &[(&str, &str)] = &[
         "the method is not allowed without it",
     ),
     (
+        "targets.name.body_format",
+        "bodies to which a setting cannot be applied are refused without it",
+    ),
+    (
         "targets.name.limits.max_deadline",
         "the limit of all targets applies",
     ),

@@ -4,7 +4,7 @@ use aws_sdk_bedrockruntime::Client;
 use bytes::Bytes;
 
 use super::{
-    Bedrock, RequestBody,
+    Bedrock, RequestBody, failure,
     request_key::{RequestKey, SdkOperation},
 };
 use crate::error::Failure;
@@ -12,6 +12,8 @@ use crate::error::Failure;
 /// The maximum size of an answer, in bytes. An answer contains the findings and at
 /// most a copy of the content, and Bedrock limits both to far less. Source: docs/limits.md.
 const MAX_ANSWER: usize = 16 << 20;
+
+const OPERATION: &str = "ApplyGuardrail";
 
 /// Bedrock's answer to ApplyGuardrail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +61,17 @@ impl Bedrock {
         let response = self
             .exchange(source_region, key, None, body, by_sdk)
             .await?;
+        let (status, content_type) = (response.status, response.content_type());
+        // A proxy or load balancer answered instead of Bedrock.
+        if !failure::is_answer(status, content_type) {
+            let request_id = response.request_id();
+            return Err(failure::not_an_answer(
+                OPERATION,
+                status,
+                content_type,
+                request_id,
+            ));
+        }
         Ok(GuardrailAnswer {
             request_id: response.request_id().to_owned(),
             body: response.read(MAX_ANSWER).await?,

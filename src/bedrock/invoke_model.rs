@@ -20,6 +20,8 @@ use super::{
 };
 use crate::error::Failure;
 
+const OPERATION: &str = "InvokeModel";
+
 /// The settings of a call that are sent as headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelOptions {
@@ -131,12 +133,6 @@ impl AnswerBody {
     }
 }
 
-/// Returns whether a response has the media type of web pages, which no model returns.
-fn is_html(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default();
-    media_type.trim().eq_ignore_ascii_case("text/html")
-}
-
 /// Adds the options of a call to its builder. The SDK's two builders share no trait.
 macro_rules! with_options {
     ($call:expr, $options:expr) => {{
@@ -236,8 +232,13 @@ impl Bedrock {
         let request_id = response.request_id().to_owned();
         let (status, content_type) = (response.status, response.content_type());
         // A proxy or load balancer answered instead of Bedrock.
-        if status != 200 || content_type.is_empty() || is_html(content_type) {
-            return Err(failure::not_an_answer(status, content_type, &request_id));
+        if !failure::is_answer(status, content_type) {
+            return Err(failure::not_an_answer(
+                OPERATION,
+                status,
+                content_type,
+                &request_id,
+            ));
         }
         Ok(ModelAnswer {
             head: ModelHead::read(&response, content_type),

@@ -33,7 +33,7 @@ const REGION: &str = "us-east-1";
 /// machine
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Targets: the aliases `claude`, `nova` and `embed` (embeddings, for `invoke-model`), and every model ID, inference profile and ARN that the emulator has. \
+Targets: the aliases `claude` (also for `invoke-model --stream`), `nova` and `embed` (embeddings, for `invoke-model`), and every model ID, inference profile and ARN that the emulator has. \
 To try failures, append a fault such as `.fault-throttling` or `.fault-end-without-message-stop-after-5` to a model ID; \
 `bedrock-grpc emulate --help` lists all faults.")]
 pub struct Dev {
@@ -219,6 +219,12 @@ fn aliases() -> BTreeMap<String, Alias> {
         };
         (name.to_owned(), alias)
     };
+    let mut claude = alias(
+        "claude",
+        "us.anthropic.claude-sonnet-5",
+        "Claude through a cross-region inference profile",
+    );
+    claude.1.invoke_model = true;
     let mut embed = alias(
         "embed",
         "amazon.titan-embed-text-v2:0",
@@ -226,11 +232,7 @@ fn aliases() -> BTreeMap<String, Alias> {
     );
     embed.1.invoke_model = true;
     [
-        alias(
-            "claude",
-            "us.anthropic.claude-sonnet-5",
-            "Claude through a cross-region inference profile",
-        ),
+        claude,
         alias("nova", "amazon.nova-lite-v1:0", "Nova on demand"),
         embed,
     ]

@@ -237,18 +237,20 @@ fn unenforceable(name: &str, alias: &Alias, targets: &Targets) -> Option<Problem
     }
     alias.policy.max_tokens.or(targets.policy.max_tokens)?;
     let mut format = None;
-    for route in fallbacks(alias, targets)
+    let routes = fallbacks(alias, targets)
         .filter(|alias| alias.invoke_model)
-        .flat_map(|alias| &alias.routes)
-    {
+        .flat_map(|alias| alias.routes.iter().map(move |route| (alias, route)));
+    for (alias, route) in routes {
         let model_id = &route.model_id;
         // The model of an application inference profile is known only when the gateway runs.
         if ModelIdKind::of(model_id) == ModelIdKind::ApplicationInferenceProfile {
             return None;
         }
         let known = model_id::foundation_model(model_id).and_then(NativeFormat::of_model);
-        let why = match known {
-            None => format!("the gateway does not know the format of {model_id}"),
+        let why = match known.or(alias.body_format) {
+            None => format!(
+                "the gateway does not know the format of {model_id}; set body_format if it is one of those that the gateway supports"
+            ),
             Some(known) if *format.get_or_insert(known) != known => {
                 "the models of its routes have different formats".to_owned()
             }

@@ -3,25 +3,32 @@
 use serde_json::Value;
 
 use super::input::Input;
-use crate::grpc::enforced_body;
+use crate::{
+    aws::{MaxTokens, NativeFormat},
+    grpc::enforced_body,
+};
 
 /// The maximum number of output tokens that is enforced.
 const CEILING: u64 = 50;
-/// The places of the maximum that are tried. An empty one is a format without a maximum.
-const PATHS: [&[&str]; 4] = [
-    &[],
-    &["max_tokens"],
-    &["textGenerationConfig", "maxTokenCount"],
-    &["inferenceConfig", "maxTokens"],
+/// The formats that are tried.
+const FORMATS: [NativeFormat; 8] = [
+    NativeFormat::TitanEmbedding,
+    NativeFormat::Anthropic,
+    NativeFormat::TitanText,
+    NativeFormat::Nova,
+    NativeFormat::OpenAi,
+    NativeFormat::Llama,
+    NativeFormat::AmazonImage,
+    NativeFormat::Rerank,
 ];
 
 /// The first byte selects the format. The rest is the body.
 pub fn native_bodies(bytes: &[u8]) {
     let mut input = Input::new(bytes);
-    let index = usize::from(input.byte()) % PATHS.len();
-    let path = PATHS.get(index).copied().unwrap_or_default();
+    let index = usize::from(input.byte()) % FORMATS.len();
+    let format = FORMATS.get(index).copied().expect("a format");
     let body = input.rest();
-    let Some(sent) = enforced_body(path, CEILING, body) else {
+    let Some(sent) = enforced_body(format, CEILING, body) else {
         return;
     };
     // serde_json refuses deep nesting, unpaired surrogates and numbers that are too large.
@@ -38,13 +45,16 @@ pub fn native_bodies(bytes: &[u8]) {
         "{texts:?}"
     );
 
-    if path.is_empty() {
+    let Some(MaxTokens { path, alternative }) = format.max_tokens() else {
         assert_eq!(sent.as_bytes(), body, "nothing is enforced in this format");
         return;
-    }
+    };
     let at = |value: &Value| {
-        path.iter()
-            .try_fold(value.clone(), |at, name| at.get(*name).cloned())
+        let found = path
+            .iter()
+            .try_fold(value, |at, name| at.get(*name))
+            .or_else(|| value.get(alternative?));
+        found.cloned()
     };
     let maximum = at(&after).and_then(|value| value.as_u64());
     let maximum = maximum.expect("the maximum is an integer");

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use crate::{
     access::limits::{Amounts, Billing, Scopes, UsageAccounting, most_expensive},
-    aws::{ModelIdKind, NativeFormat},
+    aws::{Billed, ModelIdKind},
     config::{Estimates, Price, RequestPolicy},
     error::{Failure, Reason},
     pb::{
@@ -85,9 +85,9 @@ pub(super) fn estimate_native(
     if scopes.counts_money() {
         for candidate in candidates {
             let route = &candidate.route;
-            let is_counted = route
+            let is_counted = candidate
                 .native_format()
-                .is_some_and(NativeFormat::counts_tokens);
+                .is_some_and(|format| format.billed() == Billed::Tokens);
             let price = priced(accounts, candidate)?;
             if !is_counted && price.call == 0 {
                 return Err(Failure::new(

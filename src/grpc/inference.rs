@@ -146,7 +146,7 @@ impl Inference {
         let (report, mut ready) = self
             .prepared(Method::StreamInvokeModel, &context, request)
             .await?;
-        let operation = Native::new(std::mem::take(&mut ready.options), ready.writes_text);
+        let operation = Native::new(std::mem::take(&mut ready.options), ready.native);
         self.stream(operation, peer, &context, report, ready).await
     }
 

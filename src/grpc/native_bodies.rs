@@ -106,17 +106,13 @@ pub(super) fn options(accept: Option<String>, settings: &ConverseInput) -> Model
 
 /// Returns whether all models generate text in formats that the gateway supports.
 pub(super) fn all_write_text(candidates: &[RouteCandidate]) -> bool {
-    let mut formats = candidates
-        .iter()
-        .map(|candidate| candidate.route.native_format());
-    formats.all(|format| matches!(format, Some(NativeFormat::Text(_))))
+    let mut formats = candidates.iter().map(RouteCandidate::native_format);
+    formats.all(|format| format.is_some_and(NativeFormat::writes_text))
 }
 
 /// Returns the format of the routes' models, if it is the same for all of them.
 pub(super) fn common_format(candidates: &[RouteCandidate]) -> Option<NativeFormat> {
-    let mut formats = candidates
-        .iter()
-        .map(|candidate| candidate.route.native_format());
+    let mut formats = candidates.iter().map(RouteCandidate::native_format);
     let first = formats.next()??;
     formats.all(|other| other == Some(first)).then_some(first)
 }

@@ -79,6 +79,7 @@ pub(super) fn target_of_alias(
                         order: before.unwrap_or_default() + options.order,
                         weight: options.weight,
                         invoke_model: alias.invoke_model,
+                        body_format: alias.body_format,
                         fences: fences.clone(),
                     });
                 }

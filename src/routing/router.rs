@@ -302,6 +302,7 @@ impl Router {
             order: 1,
             weight: 1,
             invoke_model: false,
+            body_format: None,
             fences: vec![self.0.only.clone()],
         };
         let target = Arc::new(Target {

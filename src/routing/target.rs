@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::route::Route;
 use crate::{
-    aws::{Fence, Side},
+    aws::{Fence, NativeFormat, Side},
     config::{Defaults, RequestPolicy, TargetLimits},
     error::{Failure, Reason},
 };
@@ -46,11 +46,20 @@ pub struct RouteCandidate {
     pub weight: u32,
     /// Whether the route can be called with bodies in the model's own format.
     pub invoke_model: bool,
+    /// The format of the model's bodies, as the operator has declared it for models whose format
+    /// the gateway does not know.
+    pub body_format: Option<NativeFormat>,
     /// The fences. The route must be inside all of them.
     pub fences: Vec<Fence>,
 }
 
 impl RouteCandidate {
+    /// Returns the format of the model's bodies: that of the foundation model if it is known, or
+    /// else the one that the operator has declared.
+    pub fn native_format(&self) -> Option<NativeFormat> {
+        self.route.native_format().or(self.body_format)
+    }
+
     /// Returns on which side of its fences the route lies.
     pub fn side(&self) -> Side {
         let sides = self.fences.iter().map(|fence| self.route.side_of(fence));

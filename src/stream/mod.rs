@@ -10,6 +10,7 @@
 //! | `operation` | the trait of the streaming operations of Bedrock |
 //! | `converse` | ConverseStream: converts its events to messages |
 //! | `native` | InvokeModelWithResponseStream: converts its chunks to messages, detects their end |
+//! | `native_chunk` | reads one chunk in a model's own format: end markers, token counts |
 //! | `native_usage` | the token counts of answers in the models' own formats |
 //! | `answer` | the stream of Bedrock's events, which counts as open until it is dropped |
 //! | `decoding` | decodes events, large ones on separate threads |
@@ -37,6 +38,7 @@ mod drain_expiry;
 mod failure;
 mod grammar;
 mod native;
+mod native_chunk;
 pub(crate) mod native_usage;
 mod on_cancel;
 mod operation;
@@ -65,7 +67,7 @@ pub(crate) use call::{Call, Failed};
 pub(crate) use converse::Converse;
 pub(crate) use decoding::{AnswerThreads, is_large};
 pub(crate) use failure::{deadline_exceeded, draining, no_memory, revoked, silent_for};
-pub(crate) use native::Native;
+pub(crate) use native::{Native, NativeAnswers};
 pub(crate) use operation::Operation;
 pub(crate) use report::{
     Arrival, Bill, CallReport, Ceiling, RateLimits, billing_of, log_detail, price_of,

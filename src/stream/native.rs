@@ -7,17 +7,18 @@ use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use serde::{Deserialize, de::IgnoredAny};
-use serde_json::Value;
+use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::{
     failure::{truncated, unreadable},
+    native_chunk::{INVOCATION_METRICS, NativeChunk},
     native_usage::{self, Counts, InvocationMetrics},
     operation::{Counted, Operation, Origin, Outgoing},
     report::CallReport,
 };
 use crate::{
+    aws::NativeFormat,
     bedrock::{self, Bedrock, BedrockEvent, ModelHead, ModelOptions, RequestBody},
     error::Failure,
     pb::{
@@ -35,9 +36,7 @@ const CHUNK: &str = "chunk";
 #[derive(Default)]
 pub(crate) struct Native {
     options: Arc<ModelOptions>,
-    /// Whether the gateway can recognize the end of the answer. If so, an answer without that end
-    /// is truncated. If not, the end of Bedrock's response completes the answer.
-    has_end: bool,
+    answers: NativeAnswers,
     queue: VecDeque<Outgoing<StreamInvokeModelResponse>>,
     head: ModelHead,
     counts: Counts,
@@ -48,30 +47,52 @@ pub(crate) struct Native {
     is_finished: bool,
 }
 
+/// What the gateway knows about answers in the models' own formats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NativeAnswers {
+    /// The format, if it is known and the same for all models that may answer. Otherwise, the first
+    /// chunk may show it.
+    pub(crate) format: Option<NativeFormat>,
+    /// Whether the gateway can recognize the end of a stream. If so, an answer without that end is
+    /// truncated. If not, the end of Bedrock's response completes the answer.
+    pub(crate) have_end: bool,
+}
+
 impl Native {
-    /// Begins a call. `has_end` is true if the gateway recognizes the end of the answer in the
-    /// formats of all models that may answer.
-    pub(crate) fn new(options: ModelOptions, has_end: bool) -> Self {
+    /// Begins a call.
+    pub(crate) fn new(options: ModelOptions, answers: NativeAnswers) -> Self {
         Self {
             options: Arc::new(options),
-            has_end,
+            answers,
             ..Self::default()
         }
     }
 
     /// Handles the end markers and the token counts of a chunk.
-    fn read(&mut self, chunk: &Chunk, report: Option<&mut CallReport>) {
-        self.has_end |= chunk.is_start;
-        self.is_complete |= chunk.is_end;
+    fn read(&mut self, chunk: &NativeChunk, report: Option<&mut CallReport>) {
+        let mut counts = chunk.counts;
+        if let Some(begun) = chunk.begins {
+            self.answers.have_end = true;
+            self.answers.format.get_or_insert(begun);
+            // The first count of output tokens is a placeholder: the answer is not written yet.
+            counts = counts.of_input();
+        }
+        self.is_complete |= chunk.completes(self.answers.format);
         // The counts of a chunk are totals of the answer so far, so they replace earlier counts.
-        self.counts = chunk.counts.or(self.counts);
+        self.counts = counts.or(self.counts);
         if let Some(metrics) = chunk.metrics {
             self.counts = Counts::from(metrics).or(self.counts);
             self.metrics = Some(metrics);
-            if self.counts.usage().is_some() {
+            if self.usage_is_known() {
                 self.record(report);
             }
         }
+    }
+
+    /// Returns whether the chunks so far contain the usage of the whole answer. Every model that
+    /// streams writes text, so its output tokens are a part of the usage.
+    fn usage_is_known(&self) -> bool {
+        self.counts.has_output() && self.counts.usage().is_some()
     }
 
     /// Records the usage, if there is a report.
@@ -82,7 +103,12 @@ impl Native {
     }
 
     fn metadata(&self) -> MetadataEvent {
-        let mut metadata = native_usage::metadata(self.counts, &self.head);
+        let counts = if self.usage_is_known() {
+            self.counts
+        } else {
+            Counts::default()
+        };
+        let mut metadata = native_usage::metadata(counts, &self.head);
         metadata.metrics = self.metrics.and_then(|metrics| {
             metrics
                 .invocation_latency
@@ -143,7 +169,8 @@ impl Operation for Native {
             return Ok(Decoded::Unknown(unknown));
         }
         let bytes = decode(&event.payload).map_err(|why| unreadable(&event.event_type, &why))?;
-        Ok(Decoded::Chunk(Chunk::read(bytes)))
+        let read = NativeChunk::read(&bytes);
+        Ok(Decoded::Chunk(Chunk { bytes, read }))
     }
 
     fn take(&mut self, event: Decoded, at: Instant, mut report: Option<&mut CallReport>) {
@@ -159,7 +186,7 @@ impl Operation for Native {
                     report.output(chunk.bytes.len());
                     report.token(at);
                 }
-                self.read(&chunk, report);
+                self.read(&chunk.read, report);
                 self.add(Event::Chunk(chunk.bytes), 1);
             }
         }
@@ -171,7 +198,7 @@ impl Operation for Native {
         };
         report.output(chunk.bytes.len());
         let was_complete = self.is_complete;
-        self.read(&chunk, Some(report));
+        self.read(&chunk.read, Some(report));
         if self.is_complete && !was_complete {
             Counted::Complete
         } else {
@@ -188,17 +215,19 @@ impl Operation for Native {
     }
 
     fn end(&mut self) -> Result<(), Failure> {
-        if self.has_end && !self.is_complete {
-            return Err(truncated(
-                "amazon-bedrock-invocationMetrics or message_stop",
-            ));
+        if self.answers.have_end && !self.is_complete {
+            let marker = self.answers.format.and_then(NativeFormat::end_marker);
+            let marker = marker.map_or_else(String::new, |marker| {
+                format!(" or {}", marker.value.unwrap_or(marker.member))
+            });
+            return Err(truncated(&format!("{INVOCATION_METRICS}{marker}")));
         }
         self.is_complete = true;
         Ok(())
     }
 
     fn finish(&mut self, report: Option<&mut CallReport>) {
-        if self.recorded.is_none() && self.counts.usage().is_some() {
+        if self.recorded.is_none() && self.usage_is_known() {
             self.record(report);
         }
         let metadata = self.recorded.take().unwrap_or_else(|| self.metadata());
@@ -225,40 +254,9 @@ pub(crate) enum Decoded {
 }
 
 /// A part of the answer, and what the gateway reads from it.
-#[derive(Default)]
 pub(crate) struct Chunk {
     bytes: Bytes,
-    /// Whether it begins an answer whose format has an end marker.
-    is_start: bool,
-    /// Whether it completes the answer.
-    is_end: bool,
-    counts: Counts,
-    metrics: Option<InvocationMetrics>,
-}
-
-impl Chunk {
-    /// Reads the end markers and the token counts of a chunk.
-    fn read(bytes: Bytes) -> Self {
-        let Ok(marks) = serde_json::from_slice::<Marks>(&bytes) else {
-            return Self {
-                bytes,
-                ..Self::default()
-            };
-        };
-        Self {
-            is_start: marks.is_start(),
-            is_end: marks.is_end(),
-            counts: if marks.has_counts() {
-                Counts::of_json(&bytes)
-            } else {
-                Counts::default()
-            },
-            metrics: marks
-                .metrics
-                .map(|metrics| serde_json::from_value(metrics).unwrap_or_default()),
-            bytes,
-        }
-    }
+    read: NativeChunk,
 }
 
 /// The payload of an event that contains a chunk.
@@ -281,108 +279,74 @@ fn decode(payload: &[u8]) -> Result<Bytes, String> {
     Ok(bytes.into())
 }
 
-/// The members of a chunk that mark the start or the end of the answer, or that contain token
-/// counts.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Marks {
-    /// The type of the chunk, in Anthropic's format.
-    r#type: Option<Value>,
-    /// In Amazon Nova's format.
-    #[serde(rename = "messageStart")]
-    nova_start: Option<IgnoredAny>,
-    #[serde(rename = "messageStop")]
-    nova_stop: Option<IgnoredAny>,
-    /// In Amazon Titan's format.
-    #[serde(rename = "completionReason")]
-    titan_stop: Option<IgnoredAny>,
-    #[serde(rename = "inputTextTokenCount")]
-    titan_count: Option<IgnoredAny>,
-    /// In Meta's format.
-    stop_reason: Option<IgnoredAny>,
-    prompt_token_count: Option<IgnoredAny>,
-    generation_token_count: Option<IgnoredAny>,
-    /// In the formats of several providers.
-    usage: Option<IgnoredAny>,
-    message: Option<IgnoredAny>,
-    metadata: Option<IgnoredAny>,
-    /// Added by Bedrock, in all formats.
-    #[serde(rename = "amazon-bedrock-invocationMetrics")]
-    metrics: Option<Value>,
-}
-
-impl Marks {
-    /// Returns whether the chunk begins an answer whose format has an end marker.
-    fn is_start(&self) -> bool {
-        self.nova_start.is_some() || self.has_type("message_start")
-    }
-
-    /// Returns whether the chunk completes the answer.
-    fn is_end(&self) -> bool {
-        self.metrics.is_some()
-            || self.has_type("message_stop")
-            || self.nova_stop.is_some()
-            || self.titan_stop.is_some()
-            || self.stop_reason.is_some()
-    }
-
-    fn has_type(&self, name: &str) -> bool {
-        self.r#type.as_ref().is_some_and(|it| it == name)
-    }
-
-    fn has_counts(&self) -> bool {
-        self.usage.is_some()
-            || self.message.is_some()
-            || self.metadata.is_some()
-            || self.titan_count.is_some()
-            || self.prompt_token_count.is_some()
-            || self.generation_token_count.is_some()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// Reads these chunks. Returns the usage, and whether the stream may end after them.
-    fn read(has_end: bool, chunks: &[&str]) -> (Option<(i32, i32)>, bool) {
-        let mut native = Native::new(ModelOptions::default(), has_end);
+    fn read(format: Option<NativeFormat>, chunks: &[&str]) -> (Option<(i32, i32)>, bool) {
+        let answers = NativeAnswers {
+            format,
+            have_end: format.is_some(),
+        };
+        let mut native = Native::new(ModelOptions::default(), answers);
         for chunk in chunks {
-            native.read(&Chunk::read(chunk.to_string().into()), None);
+            native.read(&NativeChunk::read(chunk.as_bytes()), None);
         }
-        let usage = native.counts.usage();
+        let usage = native.metadata().metadata.and_then(|known| known.usage);
         let usage = usage.map(|usage| (usage.input_tokens(), usage.output_tokens()));
         (usage, native.end().is_ok())
     }
 
     #[test]
     fn each_format_has_its_end_and_its_counts() {
+        use NativeFormat::{Anthropic, Chat, CohereCommand, Llama, Nova, TitanText};
+
         let start =
             r#"{"type":"message_start","message":{"usage":{"input_tokens":7,"output_tokens":1}}}"#;
         let delta = r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":9}}"#;
+        let stop = r#"{"type":"message_stop"}"#;
         let metrics =
             r#"{"amazon-bedrock-invocationMetrics":{"inputTokenCount":3,"outputTokenCount":4}}"#;
-        for (has_end, chunks, usage, may_end) in [
-            (false, &[start][..], Some((7, 1)), false),
-            (false, &[start, delta], Some((7, 9)), false),
+        let text = r#"{"outputs":[{"text":"a"}]}"#;
+        for (format, chunks, usage, may_end) in [
+            // The first count of output tokens is a placeholder.
+            (None, &[start][..], None, false),
+            (Some(Anthropic), &[start, stop], None, true),
             (
+                Some(Anthropic),
+                &[
+                    start,
+                    r#"{"type":"message_stop","amazon-bedrock-invocationMetrics":{}}"#,
+                ],
+                None,
+                true,
+            ),
+            (None, &[start, delta], Some((7, 9)), false),
+            (None, &[start, delta, stop], Some((7, 9)), true),
+            (None, &[start, delta, metrics], Some((3, 4)), true),
+            // A value that is not a count does not affect the others.
+            (
+                Some(Anthropic),
+                &[
+                    start,
+                    delta,
+                    r#"{"amazon-bedrock-invocationMetrics":{"inputTokenCount":3,"outputTokenCount":"4","x":1e400}}"#,
+                ],
+                Some((3, 9)),
+                true,
+            ),
+            (Some(Chat), &[text], None, false),
+            (Some(Chat), &[text, metrics], Some((3, 4)), true),
+            (None, &[text], None, true),
+            (
+                Some(TitanText),
+                &[r#"{"completionReason":null}"#],
+                None,
                 false,
-                &[start, delta, r#"{"type":"message_stop"}"#],
-                Some((7, 9)),
-                true,
             ),
-            (false, &[start, delta, metrics], Some((3, 4)), true),
-            (true, &[r#"{"outputs":[{"text":"a"}]}"#], None, false),
             (
-                true,
-                &[r#"{"outputs":[{"text":"a"}]}"#, metrics],
-                Some((3, 4)),
-                true,
-            ),
-            (false, &[r#"{"outputs":[{"text":"a"}]}"#], None, true),
-            (true, &[r#"{"completionReason":null}"#], None, false),
-            (
-                true,
+                Some(TitanText),
                 &[
                     r#"{"inputTextTokenCount":5,"totalOutputTextTokenCount":6,"completionReason":"FINISH"}"#,
                 ],
@@ -390,7 +354,7 @@ mod tests {
                 true,
             ),
             (
-                true,
+                Some(Llama),
                 &[
                     r#"{"prompt_token_count":5}"#,
                     r#"{"generation_token_count":2,"stop_reason":"stop"}"#,
@@ -399,13 +363,25 @@ mod tests {
                 true,
             ),
             (
+                Some(CohereCommand),
+                &[r#"{"is_finished":false,"text":"a"}"#],
+                None,
                 false,
+            ),
+            (
+                Some(CohereCommand),
+                &[r#"{"is_finished":true}"#],
+                None,
+                true,
+            ),
+            (
+                None,
                 &[r#"{"messageStart":{"role":"assistant"}}"#],
                 None,
                 false,
             ),
             (
-                false,
+                Some(Nova),
                 &[
                     r#"{"messageStop":{}}"#,
                     r#"{"metadata":{"usage":{"inputTokens":1,"outputTokens":2}}}"#,
@@ -413,9 +389,36 @@ mod tests {
                 Some((1, 2)),
                 true,
             ),
-            (true, &["not JSON", "[]", r#"{"type":7}"#], None, false),
+            (
+                Some(Chat),
+                &[
+                    r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+                    metrics,
+                ],
+                Some((3, 4)),
+                true,
+            ),
+            // The markers of other formats are content.
+            (
+                Some(Chat),
+                &[r#"{"stop_reason":"stop","messageStop":{}}"#],
+                None,
+                false,
+            ),
+            (Some(Llama), &[stop, r#"{"is_finished":true}"#], None, false),
+            (Some(Anthropic), &[r#"{"stop_reason":"stop"}"#], None, false),
+            (
+                Some(Chat),
+                &["not JSON", "[]", r#"{"type":7}"#],
+                None,
+                false,
+            ),
         ] {
-            assert_eq!(read(has_end, chunks), (usage, may_end), "{chunks:?}");
+            assert_eq!(
+                read(format, chunks),
+                (usage, may_end),
+                "{format:?} {chunks:?}"
+            );
         }
     }
 

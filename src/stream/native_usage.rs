@@ -2,85 +2,145 @@
 //! headers of Bedrock's response or the metrics in its last chunk, or else from members of the
 //! model's format.
 
-use serde::{Deserialize, de::IgnoredAny};
-
 use crate::{
     bedrock::{HeaderCounts, ModelHead},
     pb::{
         CacheDetail, CacheTtl, ConverseStreamMetadata, PerformanceConfigLatency,
         PerformanceConfiguration, ServiceTier, ServiceTierType, TokenUsage,
     },
-    translate::grown,
+    translate::{
+        grown,
+        json::{Reader, Syntax, ValueKind},
+    },
 };
 
 /// The maximum size of an answer that is searched for token counts, in bytes. Larger answers
 /// contain images and have no token counts.
 const MAX_PARSED: usize = 1 << 20;
 
-/// The members of answers that contain token counts.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Known {
-    /// In Amazon Titan's format.
-    #[serde(rename = "inputTextTokenCount")]
-    titan_input: Option<i32>,
-    results: Option<Vec<TitanResult>>,
-    #[serde(rename = "totalOutputTextTokenCount")]
-    titan_output: Option<i32>,
-    /// In Meta's format.
-    prompt_token_count: Option<i32>,
-    generation_token_count: Option<i32>,
-    /// In the formats of Anthropic, Amazon Nova and OpenAI.
-    usage: Option<KnownUsage>,
-    /// The object that contains the usage in Anthropic's first chunk (`message`) and in Amazon
-    /// Nova's last chunk (`metadata`).
-    #[serde(alias = "metadata")]
-    message: Option<Nested>,
+/// Collects the token counts from the members of an answer or a chunk. A value that is not a count,
+/// such as a negative number or a text, is skipped, and does not affect the others.
+#[derive(Debug, Default)]
+pub(super) struct CountedMembers {
+    /// Counts outside of any object: those of Amazon Titan and Meta.
+    outside: Counts,
+    /// The output tokens of Titan's `results`.
+    of_results: Option<i32>,
+    /// The counts in `usage`: those of Anthropic, Amazon Nova and OpenAI.
+    usage: Counts,
+    /// The counts in an object in another one: `message` in Anthropic's first chunk, `metadata` in
+    /// Amazon Nova's last chunk, `meta` in answers of Cohere.
+    nested: Counts,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Nested {
-    Object { usage: Option<KnownUsage> },
-    Other(IgnoredAny),
+impl CountedMembers {
+    /// Reads the value of a member of this name.
+    pub(super) fn member(&mut self, name: &str, reader: &mut Reader<'_>) -> Result<(), Syntax> {
+        match name {
+            "inputTextTokenCount" | "prompt_token_count" => {
+                read_count(reader, &mut self.outside.input)
+            }
+            "totalOutputTextTokenCount" | "generation_token_count" => {
+                read_count(reader, &mut self.outside.output)
+            }
+            "results" => self.results(reader),
+            "usage" => self.usage.read_usage(reader),
+            "message" | "metadata" | "meta" => members(reader, |name, reader| match name {
+                "usage" | "billed_units" => self.nested.read_usage(reader),
+                _ => skip(reader),
+            }),
+            _ => skip(reader),
+        }
+    }
+
+    /// Reads `results` of Amazon Titan.
+    fn results(&mut self, reader: &mut Reader<'_>) -> Result<(), Syntax> {
+        if reader.peek()? != ValueKind::Array {
+            return skip(reader);
+        }
+        reader.enter_array()?;
+        let mut first = true;
+        while reader.element(&mut first)? {
+            let mut tokens = None;
+            members(reader, |name, reader| match name {
+                "tokenCount" => read_count(reader, &mut tokens),
+                _ => skip(reader),
+            })?;
+            if let Some(tokens) = tokens {
+                self.of_results = Some(self.of_results.unwrap_or_default().saturating_add(tokens));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the counts that were found.
+    pub(super) fn counts(self) -> Counts {
+        let results = Counts {
+            output: self.of_results,
+            ..Counts::default()
+        };
+        results.or(self.outside).or(self.usage).or(self.nested)
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct TitanResult {
-    #[serde(rename = "tokenCount")]
-    tokens: Option<i32>,
+/// Calls `read` for the members of an object. Each call must read one value. A value that is not an
+/// object is skipped.
+fn members<'a>(
+    reader: &mut Reader<'a>,
+    mut read: impl FnMut(&str, &mut Reader<'a>) -> Result<(), Syntax>,
+) -> Result<(), Syntax> {
+    if reader.peek()? != ValueKind::Object {
+        return skip(reader);
+    }
+    reader.enter_object()?;
+    let mut first = true;
+    while let Some(name) = reader.member(&mut first)? {
+        read(&name, reader)?;
+    }
+    Ok(())
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct KnownUsage {
-    #[serde(alias = "inputTokens", alias = "prompt_tokens")]
-    input_tokens: Option<i32>,
-    #[serde(alias = "outputTokens", alias = "completion_tokens")]
-    output_tokens: Option<i32>,
-    #[serde(alias = "cacheReadInputTokenCount")]
-    cache_read_input_tokens: Option<i32>,
-    #[serde(alias = "cacheWriteInputTokenCount")]
-    cache_creation_input_tokens: Option<i32>,
-    cache_creation: Option<CacheCreation>,
+fn skip(reader: &mut Reader<'_>) -> Result<(), Syntax> {
+    reader.skip().map(drop)
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct CacheCreation {
-    ephemeral_1h_input_tokens: Option<i32>,
+/// Reads a value into `count`, unless it is not a count or `count` is already known.
+fn read_count(reader: &mut Reader<'_>, count: &mut Option<i32>) -> Result<(), Syntax> {
+    if reader.peek()? != ValueKind::Number {
+        return skip(reader);
+    }
+    *count = count.or(valid(reader.number()?.parse().ok()));
+    Ok(())
 }
 
 /// Bedrock's metrics in the last chunk of a stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct InvocationMetrics {
-    input_token_count: Option<i32>,
-    output_token_count: Option<i32>,
-    cache_read_input_token_count: Option<i32>,
-    cache_write_input_token_count: Option<i32>,
+    counts: Counts,
+    /// The duration of the call, in milliseconds.
     pub(super) invocation_latency: Option<i64>,
+}
+
+impl InvocationMetrics {
+    /// Reads the metrics. A value that is not a number of the expected kind is skipped.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Syntax> {
+        let mut metrics = Self::default();
+        members(reader, |name, reader| {
+            let counts = &mut metrics.counts;
+            match name {
+                "inputTokenCount" => read_count(reader, &mut counts.input),
+                "outputTokenCount" => read_count(reader, &mut counts.output),
+                "cacheReadInputTokenCount" => read_count(reader, &mut counts.cache_read),
+                "cacheWriteInputTokenCount" => read_count(reader, &mut counts.cache_write),
+                "invocationLatency" if reader.peek()? == ValueKind::Number => {
+                    metrics.invocation_latency = reader.number()?.parse().ok();
+                    Ok(())
+                }
+                _ => skip(reader),
+            }
+        })?;
+        Ok(metrics)
+    }
 }
 
 /// The known token counts. None is negative.
@@ -95,40 +155,52 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Reads the known members of an answer or a chunk.
+    /// Reads the known members of an answer. An answer that is not JSON has none.
     pub(crate) fn of_json(json: &[u8]) -> Self {
-        let known = (json.len() <= MAX_PARSED).then(|| serde_json::from_slice::<Known>(json));
-        let known = known.and_then(Result::ok).unwrap_or_default();
-        let nested = known.message.and_then(|message| match message {
-            Nested::Object { usage } => usage,
-            Nested::Other(IgnoredAny) => None,
-        });
-        let usage = known.usage.or(nested).unwrap_or_default();
-        let generated = known.results.as_ref().map(|results| {
-            let tokens = results.iter().filter_map(|result| result.tokens);
-            tokens.fold(0_i32, i32::saturating_add)
-        });
-        let first = |counts: [Option<i32>; 4]| counts.into_iter().flatten().find(|it| *it >= 0);
-        Self {
-            input: first([
-                known.titan_input,
-                known.prompt_token_count,
-                usage.input_tokens,
-                None,
-            ]),
-            output: first([
-                generated,
-                known.titan_output,
-                known.generation_token_count,
-                usage.output_tokens,
-            ]),
-            cache_read: valid(usage.cache_read_input_tokens),
-            cache_write: valid(usage.cache_creation_input_tokens),
-            for_an_hour: usage
-                .cache_creation
-                .and_then(|creation| creation.ephemeral_1h_input_tokens)
-                .filter(|tokens| *tokens > 0),
+        let read = || {
+            let mut reader = Reader::new(json)?;
+            let mut counted = CountedMembers::default();
+            members(&mut reader, |name, reader| counted.member(name, reader))?;
+            reader.end().map(|()| counted.counts())
+        };
+        if json.len() > MAX_PARSED {
+            return Self::default();
         }
+        read().unwrap_or_else(|_: Syntax| Self::default())
+    }
+
+    /// Reads an object of usage. A value that is not an object is skipped.
+    fn read_usage(&mut self, reader: &mut Reader<'_>) -> Result<(), Syntax> {
+        members(reader, |name, reader| match name {
+            "input_tokens" | "inputTokens" | "prompt_tokens" => read_count(reader, &mut self.input),
+            "output_tokens" | "outputTokens" | "completion_tokens" => {
+                read_count(reader, &mut self.output)
+            }
+            "cache_read_input_tokens" | "cacheReadInputTokens" | "cacheReadInputTokenCount" => {
+                read_count(reader, &mut self.cache_read)
+            }
+            "cache_creation_input_tokens"
+            | "cacheWriteInputTokens"
+            | "cacheWriteInputTokenCount" => read_count(reader, &mut self.cache_write),
+            "cache_creation" => members(reader, |name, reader| match name {
+                "ephemeral_1h_input_tokens" => read_count(reader, &mut self.for_an_hour),
+                _ => skip(reader),
+            }),
+            _ => skip(reader),
+        })
+    }
+
+    /// Returns the counts of the input only.
+    pub(super) fn of_input(self) -> Self {
+        Self {
+            output: None,
+            ..self
+        }
+    }
+
+    /// Returns whether the number of output tokens is known.
+    pub(super) const fn has_output(&self) -> bool {
+        self.output.is_some()
     }
 
     /// Returns these counts, with unknown ones taken from `other`.
@@ -158,6 +230,7 @@ impl Counts {
             cache_write_input_tokens: self.cache_write,
             cache_details: self
                 .for_an_hour
+                .filter(|tokens| *tokens > 0)
                 .map(|tokens| CacheDetail {
                     ttl: CacheTtl::CacheTtl1h.into(),
                     input_tokens: Some(tokens),
@@ -187,13 +260,7 @@ impl From<HeaderCounts> for Counts {
 
 impl From<InvocationMetrics> for Counts {
     fn from(metrics: InvocationMetrics) -> Self {
-        Self {
-            input: valid(metrics.input_token_count),
-            output: valid(metrics.output_token_count),
-            cache_read: valid(metrics.cache_read_input_token_count),
-            cache_write: valid(metrics.cache_write_input_token_count),
-            for_an_hour: None,
-        }
+        metrics.counts
     }
 }
 
@@ -260,6 +327,32 @@ mod tests {
                 r#"{"usage":{"prompt_tokens":3,"completion_tokens":4}}"#,
                 Some((3, 4)),
             ),
+            (
+                r#"{"meta":{"billed_units":{"input_tokens":3,"output_tokens":4}}}"#,
+                Some((3, 4)),
+            ),
+            // A value that is not a count does not affect the others.
+            (
+                r#"{"usage":{"input_tokens":3,"output_tokens":4,"cache_read_input_tokens":-1}}"#,
+                Some((3, 4)),
+            ),
+            (
+                r#"{"usage":{"input_tokens":3,"output_tokens":4,"cache_creation":"x","x":1e400}}"#,
+                Some((3, 4)),
+            ),
+            (
+                r#"{"prompt_token_count":1e400,"usage":{"inputTokens":3,"output_tokens":"4"}}"#,
+                Some((3, 0)),
+            ),
+            (
+                r#"{"inputTextTokenCount":5,"results":[{"tokenCount":4},7,{"tokenCount":"2"}]}"#,
+                Some((5, 4)),
+            ),
+            (
+                r#"{"usage":{"input_tokens":3000000000,"inputTokens":3}}"#,
+                Some((3, 0)),
+            ),
+            (r#"{"usage":{"input_tokens":3}"#, None),
             (r#"{"usage":"x"}"#, None),
             (r#"{"inputTextTokenCount":-5}"#, None),
             ("no JSON", None),

@@ -154,9 +154,10 @@ async fn a_connection_that_breaks_in_the_answer_is_a_cut() {
 
 /// As proxies and load balancers send them in Bedrock's place.
 #[tokio::test]
-async fn web_pages_and_empty_responses_are_not_answers_of_invoke_model() {
+async fn web_pages_and_empty_responses_are_not_answers() {
     for head in [
         "200 OK\r\ncontent-type: text/html\r\ncontent-length: 3",
+        "200 OK\r\ncontent-type: Text/HTML; charset=utf-8\r\ncontent-length: 3",
         "200 OK\r\ncontent-length: 3",
         "202 Accepted\r\ncontent-type: application/json\r\ncontent-length: 3",
         "204 No Content",
@@ -172,11 +173,15 @@ async fn web_pages_and_empty_responses_are_not_answers_of_invoke_model() {
         .await;
         let options = ModelOptions::default();
         let bedrock = bedrock(&at(format!("http://{address}")));
-        let answer = bedrock
-            .invoke_model("us-east-1", "m", &options, Bytes::from_static(b"{}"))
-            .await;
-        let failure = answer.expect_err(head);
-        let expected = (Reason::UpstreamUnavailable, Phase::BeforeFirstEvent);
-        assert_eq!((failure.reason, failure.phase), expected, "{head}");
+        let json = Bytes::from_static(b"{}");
+        let invoked = bedrock.invoke_model("us-east-1", "m", &options, json.clone());
+        let invoked = invoked.await.expect_err(head);
+        let applied = bedrock.apply_guardrail("us-east-1", "gr1", "1", json);
+        let applied = applied.await.expect_err(head);
+        for (failure, operation) in [(invoked, "InvokeModel"), (applied, "ApplyGuardrail")] {
+            let expected = (Reason::UpstreamUnavailable, Phase::BeforeFirstEvent);
+            assert_eq!((failure.reason, failure.phase), expected, "{head}");
+            assert!(failure.message.contains(operation), "{}", failure.message);
+        }
     }
 }

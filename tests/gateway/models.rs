@@ -249,6 +249,11 @@ targets:
     model_id: arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefghijkl
     invoke_model: true
     limits: {max_tokens: 50}
+  declared:
+    model_id: arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefghijkl
+    invoke_model: true
+    body_format: openai
+    limits: {max_tokens: 50}
 s3_locations: ['s3://open']
 ";
     let (gateway, a, _) = two_teams(config, ALLOWED).await;
@@ -307,7 +312,16 @@ s3_locations: ['s3://open']
             "s3_locations, limits.max_tokens cannot be applied",
         ),
         ("claude", messages("") + "{}", "not JSON"),
-        ("unknown", "{}".to_owned(), "does not know the format"),
+        (
+            "unknown",
+            "{}".to_owned(),
+            "set targets.unknown.body_format",
+        ),
+        (
+            "declared",
+            r#"{"max_tokens":1,"max_completion_tokens":1}"#.to_owned(),
+            "twice",
+        ),
     ] {
         let expected = (Code::PermissionDenied, "BODY_NOT_ENFORCEABLE", words);
         assert_refused(ask(target, body).await, expected);
@@ -315,6 +329,13 @@ s3_locations: ['s3://open']
     assert_eq!(gateway.emulator.calls().len(), answered);
     let open = messages(r#","max_tokens":50,"x":"s3://open/x""#);
     ask("claude", open).await.unwrap();
+    // The emulator has no imported models, but the gateway applies the declared format.
+    ask("declared", "{}".to_owned()).await.unwrap_err();
+    let calls = gateway.emulator.calls();
+    assert_eq!(
+        calls.last().unwrap().body,
+        br#"{"max_completion_tokens":50}"#[..]
+    );
 }
 
 #[tokio::test]

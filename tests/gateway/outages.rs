@@ -11,7 +11,11 @@ use std::{
 
 use bedrock_grpc::{
     config::bedrock::Endpoints,
-    pb::{GetTargetRequest, RouteHealth},
+    pb::{
+        ApplyGuardrailRequest, GetTargetRequest, GuardrailContentSource,
+        GuardrailConverseContentBlock, GuardrailConverseTextBlock, InvokeModelRequest, RouteHealth,
+        guardrail_converse_content_block::Content,
+    },
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -211,6 +215,61 @@ async fn an_outage_without_a_name_fails_over_and_counts_for_the_route() {
         };
         soon(skips).await;
         assert_eq!(gateway.ended(calls).await.len(), calls, "{name}");
+    }
+}
+
+/// What a proxy sends in Bedrock's place is not an answer of any operation.
+#[tokio::test]
+async fn a_web_page_or_an_empty_response_fails_over_for_unary_operations() {
+    let page = "<html>Service Unavailable</html>";
+    for answer in [
+        http("200 OK", HTML, page),
+        http("200 OK", "", page),
+        http("200 OK", "", ""),
+        http("204 No Content", "", ""),
+    ] {
+        let broken = Broken::answering(&*answer).await;
+        let gateway = Gateway::with(|config, _| {
+            let endpoints = Endpoints {
+                endpoint_url: Some(format!("http://{}", broken.address)),
+                ..Endpoints::default()
+            };
+            let endpoint = ("us-east-1".to_owned(), endpoints);
+            config.bedrock.endpoints.extend([endpoint]);
+            let model = "amazon.titan-embed-text-v2:0";
+            let regions = ["us-east-1", "us-west-2"].into_iter().zip(1..);
+            let routes = regions.map(|(region, order)| route(model, region, order));
+            let mut target = over(routes.collect());
+            target.invoke_model = true;
+            config.targets.aliases.insert("t".to_owned(), target);
+        })
+        .await;
+        let (mut guardrails, mut models) = (gateway.guardrails(), gateway.models());
+        let applied = guardrails.apply_guardrail(ApplyGuardrailRequest {
+            target: "t".to_owned(),
+            guardrail_identifier: Some("gr1".to_owned()),
+            guardrail_version: Some("1".to_owned()),
+            source: GuardrailContentSource::Input.into(),
+            content: vec![GuardrailConverseContentBlock {
+                content: Some(Content::Text(GuardrailConverseTextBlock {
+                    text: "Hello".to_owned(),
+                    qualifiers: Vec::new(),
+                })),
+            }],
+            ..ApplyGuardrailRequest::default()
+        });
+        let applied = soon(applied).await.unwrap().into_inner();
+        let invoked = models.invoke_model(InvokeModelRequest {
+            target: "t".to_owned(),
+            body: r#"{"inputText":"x"}"#.into(),
+            ..InvokeModelRequest::default()
+        });
+        let invoked = soon(invoked).await.unwrap().into_inner();
+        for attempts in [applied.attempts, invoked.attempts] {
+            let reasons = attempts.iter().map(|attempt| &*attempt.failure_reason);
+            let reasons: Vec<_> = reasons.collect();
+            assert_eq!(reasons, ["UPSTREAM_UNAVAILABLE", ""], "{answer}");
+        }
     }
 }
 

@@ -109,14 +109,23 @@ fn in_transit(reason: Reason, message: String, request_id: &str) -> Failure {
         .with_upstream(upstream)
 }
 
-/// Converts a successful response that is not an answer of InvokeModel.
-pub(super) fn not_an_answer(http_status: u16, content_type: &str, request_id: &str) -> Failure {
-    not_of_bedrock(
-        "not one of InvokeModel",
-        http_status,
-        content_type,
-        request_id,
-    )
+/// Returns whether a successful response can be Bedrock's answer to an operation without events.
+/// Such an answer has the status 200 and a content type, and is not a web page.
+pub(super) fn is_answer(http_status: u16, content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    let is_page = media_type.eq_ignore_ascii_case("text/html");
+    http_status == 200 && !media_type.is_empty() && !is_page
+}
+
+/// Returns the failure for a successful response that is not Bedrock's answer to this operation.
+pub(super) fn not_an_answer(
+    operation: &str,
+    http_status: u16,
+    content_type: &str,
+    request_id: &str,
+) -> Failure {
+    let what = format!("not one of {operation}");
+    not_of_bedrock(&what, http_status, content_type, request_id)
 }
 
 /// Converts a successful response that is not an answer of CountTokens.

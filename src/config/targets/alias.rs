@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{Defaults, RouteOptions};
 use crate::{
-    aws::{Fence, ModelIdKind, model_id},
+    aws::{Fence, ModelIdKind, NativeFormat, model_id},
     config::{
         Quota, RequestPolicy,
         project::{Project, ProjectRoute},
@@ -50,6 +50,9 @@ pub struct Alias {
     /// the routes of its fallback, the fallback's setting applies. `targets.<name>.invoke_model`,
     /// default: false.
     pub invoke_model: bool,
+    /// The format of the bodies of models whose format the gateway does not know, such as imported
+    /// models. `targets.<name>.body_format`, default: unknown.
+    pub body_format: Option<NativeFormat>,
     /// The values for fields that requests leave out. `targets.<name>.defaults`.
     pub defaults: Defaults,
     /// The settings that are enforced on requests of this target, in addition to those for all

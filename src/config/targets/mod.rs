@@ -16,7 +16,7 @@ use super::{
     units,
     yaml::Key,
 };
-use crate::aws::{Fence, FencePart, Geography, pattern, role};
+use crate::aws::{Fence, FencePart, Geography, NativeFormat, pattern, role};
 
 pub use alias::{Alias, TargetLimits, Targets};
 pub use defaults::{Defaults, Guardrail};
@@ -116,6 +116,7 @@ fn read_alias(mut section: Section<'_>, rules: &quota::Rules) -> Alias {
         invoke_model: section
             .value("invoke_model", units::boolean)
             .unwrap_or_default(),
+        body_format: section.value("body_format", body_format),
         defaults,
         policy,
         limits: read_limits(limits, rules),
@@ -144,6 +145,14 @@ fn coalesce(text: &str) -> Result<Duration, String> {
         return Err("must be at most 1s, or 0 for a message per delta".to_owned());
     }
     Ok(duration)
+}
+
+/// Parses the name of a format of bodies.
+fn body_format(text: &str) -> Result<NativeFormat, String> {
+    NativeFormat::named(text).ok_or_else(|| {
+        let names: Vec<_> = NativeFormat::names().collect();
+        format!("`{text}` is not one of: {}", names.join(", "))
+    })
 }
 
 /// Parses a pattern of model IDs or ARNs.

@@ -37,12 +37,11 @@ pub(super) use tokens::is_name as is_tokens;
 
 use crate::{aws::ModelIdKind, config::RequestPolicy};
 
-/// Enforces a maximum number of output tokens in a body, and no other setting. `path` is the
-/// position of that number in the body. It is empty for a format without such a number. Returns
-/// `None` if the body is refused.
+/// Enforces a maximum number of output tokens in a body of this format, and no other setting.
+/// Returns `None` if the body is refused.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn enforced_body(
-    path: &'static [&'static str],
+    format: crate::aws::NativeFormat,
     ceiling: u64,
     body: &[u8],
 ) -> Option<String> {
@@ -56,11 +55,9 @@ pub(crate) fn enforced_body(
         kind: ModelIdKind::OnDemand,
     };
     let models = NativeModels {
-        format: Some(match path {
-            [] => crate::aws::NativeFormat::Embedding,
-            path => crate::aws::NativeFormat::Text(path),
-        }),
+        format: Some(format),
         model_id: "a.model",
+        target: "t",
         counts_money: false,
     };
     let stop = crate::bounds::Stop::never();

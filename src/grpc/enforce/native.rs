@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use super::{Enforced, raw_json::Rules};
 use crate::{
-    aws::NativeFormat,
+    aws::{MaxTokens, NativeFormat},
     bounds::Stop,
     config::s3::S3Locations,
     error::{Failure, Reason, Violation},
@@ -42,6 +42,8 @@ pub(in crate::grpc) struct NativeModels<'a> {
     pub(in crate::grpc) format: Option<NativeFormat>,
     /// The model ID for error messages.
     pub(in crate::grpc) model_id: &'a str,
+    /// The target's name for error messages.
+    pub(in crate::grpc) target: &'a str,
     /// Whether a cost limit applies to the call.
     pub(in crate::grpc) counts_money: bool,
 }
@@ -99,15 +101,14 @@ impl Enforced<'_> {
             return Ok(known(found.max_tokens()));
         };
         let ceiling = u64::from(ceiling.unsigned_abs());
-        let path = match models.format {
-            Some(NativeFormat::Text(path)) => path,
-            Some(NativeFormat::Embedding | NativeFormat::Uncounted) => return Ok(known(Some(0))),
-            None => {
-                return Err(refused(format!(
-                    "limits.max_tokens or a limit on tokens or money applies to this call, but the gateway does not know the format of {}; use InferenceService, or ask the operator for a target whose format is known",
-                    models.model_id
-                )));
-            }
+        let Some(format) = models.format else {
+            return Err(refused(format!(
+                "limits.max_tokens or a limit on tokens or money applies to this call, but the gateway does not know the format of {}; use InferenceService, or ask the operator to set targets.{}.body_format",
+                models.model_id, models.target
+            )));
+        };
+        let Some(MaxTokens { path, alternative }) = format.max_tokens() else {
+            return Ok(known(Some(0)));
         };
         let name = path.join(".");
         match found {
@@ -116,9 +117,12 @@ impl Enforced<'_> {
                 json: Cow::Owned(insert(json, at, path, ceiling)),
                 max_tokens: Some(ceiling),
             }),
-            Found::Twice => Err(refused(format!(
-                "limits.max_tokens cannot be applied: the body has `{name}` twice; send it once"
-            ))),
+            Found::Twice => {
+                let other = alternative.map_or_else(String::new, |other| format!(" or `{other}`"));
+                Err(refused(format!(
+                    "limits.max_tokens cannot be applied: the body has `{name}`{other} twice; send it once"
+                )))
+            }
             Found::Other => Err(refused(format!(
                 "limits.max_tokens cannot be applied: `{name}` must be an integer from 1 to {ceiling}, without a fraction or an exponent, and the body must be an object"
             ))),
@@ -138,10 +142,9 @@ impl Enforced<'_> {
             enforced: self,
             locations: self.policy.s3_locations.as_ref().unwrap_or(&none),
         };
-        let path = match models.format {
-            Some(NativeFormat::Text(path)) => path,
-            _ => &[],
-        };
+        let maximum = models.format.and_then(NativeFormat::max_tokens);
+        let path = maximum.map_or(&[][..], |maximum| maximum.path);
+        let alternative = maximum.and_then(|maximum| maximum.alternative);
         let value = |in_fields, name: &str, leaf: visit_json::Leaf<'_>, out: &mut Violations| {
             rules.value(in_fields, name, leaf, out);
             let is_several = matches!(leaf, visit_json::Leaf::Number(number) if number > 1.0)
@@ -175,7 +178,7 @@ impl Enforced<'_> {
             places.visit(&name, text, &name, out, |name, leaf, out| {
                 value(in_fields, name, leaf, out);
             });
-            if path.first().is_some_and(|known| *known == name) {
+            if path.first().is_some_and(|known| *known == name) || alternative == Some(&*name) {
                 let next = find(text, start, path.get(1..).unwrap_or_default(), 1)?;
                 found = found.then(next);
             }
@@ -372,8 +375,9 @@ mod tests {
     use super::*;
     use crate::{aws::ModelIdKind, config::RequestPolicy};
 
-    const MESSAGES: NativeFormat = NativeFormat::Text(&["max_tokens"]);
-    const TITAN: NativeFormat = NativeFormat::Text(&["textGenerationConfig", "maxTokenCount"]);
+    const MESSAGES: NativeFormat = NativeFormat::Anthropic;
+    const OPENAI: NativeFormat = NativeFormat::OpenAi;
+    const TITAN: NativeFormat = NativeFormat::TitanText;
 
     /// Returns the body that is sent. If it is refused, returns the reason and the message.
     fn applied(format: Option<NativeFormat>, body: &[u8]) -> Result<String, String> {
@@ -389,6 +393,7 @@ mod tests {
         let models = NativeModels {
             format,
             model_id: "a.model",
+            target: "t",
             counts_money: false,
         };
         let applied = enforced.apply_to_body(&models, body, &Stop::never());
@@ -428,8 +433,21 @@ mod tests {
                 r#"{"inputText":"x","textGenerationConfig":{"topP":1}}"#,
                 r#"{"inputText":"x","textGenerationConfig":{"maxTokenCount":50,"topP":1}}"#,
             ),
+            (OPENAI, "{}", r#"{"max_completion_tokens":50}"#),
+            (OPENAI, r#"{"max_tokens":7}"#, r#"{"max_tokens":7}"#),
             (
-                NativeFormat::Embedding,
+                OPENAI,
+                r#"{"max_completion_tokens":7}"#,
+                r#"{"max_completion_tokens":7}"#,
+            ),
+            // The other name of OpenAI is not that of this format.
+            (
+                MESSAGES,
+                r#"{"max_completion_tokens":7}"#,
+                r#"{"max_tokens":50,"max_completion_tokens":7}"#,
+            ),
+            (
+                NativeFormat::TitanEmbedding,
                 r#"{"inputText":"x"}"#,
                 r#"{"inputText":"x"}"#,
             ),
@@ -499,7 +517,14 @@ mod tests {
                 br#"{"textGenerationConfig":null}"#,
                 "must be an integer",
             ),
+            (
+                Some(OPENAI),
+                br#"{"max_tokens":5,"max_completion_tokens":5}"#,
+                "`max_completion_tokens` or `max_tokens` twice",
+            ),
+            (Some(OPENAI), br#"{"max_tokens":51}"#, "INVALID_REQUEST"),
             (None, b"{}", "does not know the format of a.model"),
+            (None, b"{}", "set targets.t.body_format"),
         ] {
             let refused = applied(format, body).expect_err(&String::from_utf8_lossy(body));
             assert!(refused.contains(words), "{refused}");

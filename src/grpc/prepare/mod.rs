@@ -36,7 +36,7 @@ use crate::{
         StreamInvokeRequest,
     },
     routing::{RouteCandidate, RouteProjects, Target},
-    stream::Ceiling,
+    stream::{Ceiling, NativeAnswers},
     translate,
     validate::{self, Violations},
 };
@@ -117,8 +117,8 @@ pub(super) struct Ready {
     pub(super) guardrail: Option<GuardrailStreamConfiguration>,
     /// The settings of an `InvokeModel` call, which Bedrock expects in headers.
     pub(super) options: ModelOptions,
-    /// Whether all models that may answer `StreamInvokeModel` generate text in a supported format.
-    pub(super) writes_text: bool,
+    /// The format of answers in the models' own formats.
+    pub(super) native: NativeAnswers,
 }
 
 /// A decoded request of any method.
@@ -377,7 +377,7 @@ impl Preparation {
             inference: input.inference_config,
             guardrail: input.guardrail_config,
             options: ModelOptions::default(),
-            writes_text: false,
+            native: NativeAnswers::default(),
             target,
         })
     }
@@ -423,7 +423,7 @@ impl Preparation {
             inference: None,
             guardrail: Some(guardrail),
             options: ModelOptions::default(),
-            writes_text: false,
+            native: NativeAnswers::default(),
             target,
         })
     }

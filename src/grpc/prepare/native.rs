@@ -17,7 +17,7 @@ use crate::{
     },
     pb::InvokeModelRequest,
     routing::{RouteCandidate, Target},
-    stream::Ceiling,
+    stream::{Ceiling, NativeAnswers},
 };
 
 impl Preparation {
@@ -59,6 +59,7 @@ impl Preparation {
         let models = NativeModels {
             format: native_bodies::common_format(&candidates),
             model_id: &first.route.model_id,
+            target: &target.name,
             counts_money: scopes.counts_money(),
         };
         let body = enforced.apply_to_body(&models, &request.body, stop)?;
@@ -76,7 +77,10 @@ impl Preparation {
         };
         let Estimate { amounts, ceiling } =
             estimate_native(accounts, &scopes, &candidates, most, billing)?;
-        let writes_text = native_bodies::all_write_text(&candidates);
+        let native = NativeAnswers {
+            format: models.format,
+            have_end: native_bodies::all_write_text(&candidates),
+        };
         let body = body.json.into_owned().into_bytes();
         Ok(Ready {
             candidates,
@@ -91,7 +95,7 @@ impl Preparation {
             inference: None,
             options: native_bodies::options(request.accept, &settings),
             guardrail: settings.guardrail_config,
-            writes_text,
+            native,
             target,
         })
     }
