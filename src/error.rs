@@ -51,7 +51,8 @@ reasons! {
     CallerRateLimit => "CALLER_RATE_LIMIT",
     /// A caller, a group or a target has used up its daily or monthly budget of tokens or money.
     CallerBudgetExhausted => "CALLER_BUDGET_EXHAUSTED",
-    /// A limit on money applies, and no price is configured for the model.
+    /// A limit on money applies, and no price is configured for the model, for a unit by which
+    /// Bedrock bills it, or for guardrails.
     PriceUnknown => "PRICE_UNKNOWN",
     /// The store of limits is unreachable, and the operator does not allow calls without it.
     LimitStoreUnavailable => "LIMIT_STORE_UNAVAILABLE",

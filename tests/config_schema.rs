@@ -550,6 +550,10 @@ const HARMLESS: &[(&str, &str)] = &[
         "an expiry is part of a key, and keys are granted by the list",
     ),
     ("prices.", "without prices, limits of money are mistakes"),
+    (
+        "guardrail_prices.",
+        "without them, a limit of money refuses ApplyGuardrail",
+    ),
     ("estimates.", "a default applies"),
     ("discovery.", "a default applies"),
     ("limits.store.", "where counts are"),

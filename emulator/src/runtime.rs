@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     answer::{CacheSeen, Style, answer_with as think},
     calls::{End, Record},
-    catalogue::Geography,
+    catalogue::{Geography, Output},
     error::{WireError, raw_json},
     exchange::{Answer, Asked, complete, refuse, stall},
     fault::{Effect, Fault},
@@ -176,7 +176,7 @@ fn invoke_model(
         (INPUT_TOKENS, answer.used.input),
         (OUTPUT_TOKENS, answer.used.output),
     ];
-    for (name, count) in counts {
+    for (name, count) in counts.into_iter().filter(|_| answer.reports_tokens) {
         response.headers_mut().insert(name, count.into());
     }
     response
@@ -258,7 +258,10 @@ fn recorded_or_made(
     let request = read()?;
     let project = request["projectIdentifier"].as_str();
     let target = resolve(state, model_id, asked, project, record)?;
-    if target.model.is_some_and(|model| model.embeds) {
+    if target
+        .model
+        .is_some_and(|model| model.output != Output::Text)
+    {
         let message = "This action doesn't support the model that you provided. Try again with a supported text or chat model.";
         return Err(ApiError::validation(message).into());
     }

@@ -13,6 +13,6 @@ mod sampling;
 pub use fence::{Fence, FencePart, Side};
 pub use geography::Geography;
 pub use model_id::ModelIdKind;
-pub use native_format::{Billed, EndMarker, MaxTokens, NativeFormat};
+pub use native_format::{Billed, BilledMedia, EndMarker, MaxTokens, NativeFormat};
 pub use redact::without_accounts;
 pub use sampling::Sampling;

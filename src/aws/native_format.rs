@@ -118,7 +118,32 @@ pub struct EndMarker {
     pub value: Option<&'static str>,
 }
 
-/// What Bedrock bills for the calls of a format, in addition to what the price of a call covers.
+/// A member of a body that is an image that Bedrock bills by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BilledMedia {
+    /// The name of the member, in lower case and without separators.
+    pub name: &'static str,
+    /// Whether the value is an object. If not, it is a text, or a list of texts.
+    pub is_object: bool,
+}
+
+impl BilledMedia {
+    const fn text(name: &'static str) -> Self {
+        Self {
+            name,
+            is_object: false,
+        }
+    }
+
+    const fn object(name: &'static str) -> Self {
+        Self {
+            name,
+            is_object: true,
+        }
+    }
+}
+
+/// What Bedrock bills for the calls of a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Billed {
     /// Tokens, which Bedrock reports. Media in the body may be billed by their number.
@@ -202,14 +227,21 @@ impl NativeFormat {
         }
     }
 
-    /// Returns the names of members that contain an image that Bedrock bills by number, in lower
-    /// case and without separators. The value is a text or an object, or a list of them.
-    pub const fn billed_media(self) -> &'static [&'static str] {
+    /// Returns the members of a body that are images that Bedrock bills by number.
+    pub const fn billed_media(self) -> &'static [BilledMedia] {
         match self {
-            CohereEmbedding => &["images", "imageurl"],
-            MarengoEmbedding => &["mediasource"],
-            NovaEmbedding => &["image"],
-            TitanEmbedding => &["inputimage"],
+            CohereEmbedding => {
+                &const {
+                    [
+                        BilledMedia::text("images"),
+                        BilledMedia::text("imageurl"),
+                        BilledMedia::text("url"),
+                    ]
+                }
+            }
+            MarengoEmbedding => &const { [BilledMedia::object("mediasource")] },
+            NovaEmbedding => &const { [BilledMedia::object("image")] },
+            TitanEmbedding => &const { [BilledMedia::text("inputimage")] },
             Anthropic | Chat | CohereCommand | Llama | Nova | OpenAi | Pegasus | TitanText
             | AmazonImage | StabilityImage | Rerank => &[],
         }

@@ -44,10 +44,10 @@ use std::{collections::BTreeMap, path::Path};
 
 pub use access::{
     Access, ApiKey, CallerOptions, ClusterKeys, DEFAULT_METHODS, Estimates, FailuresPerMinute,
-    GroupOptions, JwtIssuer, KEYS_PER_CALLER, KeySetLocation, KeysByCaller, Kubernetes,
-    LimitsStore, METHODS, NANO_PER_USD, OnRevoke, OnStoreFailure, Permission, Price, Quota, Rates,
-    RedisStore, SignatureAlgorithm, StorePassword, Unlisted, check_keys, is_name as is_caller_name,
-    is_secure_url, load_keys,
+    GroupOptions, GuardrailPrices, ImageQuality, ImageTier, JwtIssuer, KEYS_PER_CALLER,
+    KeySetLocation, KeysByCaller, Kubernetes, LimitsStore, METHODS, NANO_PER_USD, OnRevoke,
+    OnStoreFailure, Permission, Price, Quota, Rates, RedisStore, SignatureAlgorithm, StorePassword,
+    UnitPrices, Unlisted, check_keys, is_name as is_caller_name, is_secure_url, load_keys,
 };
 pub use accounts::{AccountOptions, CallerSession};
 pub use attribution::RequestMetadata;

@@ -6,12 +6,13 @@ use tonic::Status;
 
 use super::{
     prepare::Ready,
-    unary::{Answered, UnaryCall},
+    unary::{Answered, UnaryCall, Units},
 };
 use crate::{
+    access::limits::GuardrailUnits,
     bedrock::Bedrock,
     error::{Failure, Phase, Reason, Upstream},
-    pb::ApplyGuardrailResponse,
+    pb::{ApplyGuardrailResponse, GuardrailUsage},
     routing::{Route, attempts::AttemptLog},
     stream::{AnswerThreads, CallReport, is_large, origin},
     translate,
@@ -47,13 +48,21 @@ pub(super) async fn run(
             Ok((answer.request_id, response))
         }
     };
-    let answer = call.first_answer(routes(ready), &log, attempt);
+    let answer = async {
+        let answered = call.first_answer(routes(ready), &log, attempt).await?;
+        Ok(Answered {
+            units: Units::Guardrail(answered.answer.usage.as_ref().map(units)),
+            metadata: Some(Box::default()),
+            ..answered
+        })
+    };
     let (answered, attempts) = call.report(answer, &log, report).await?;
     let Answered {
         route,
         request_id: bedrock_request_id,
         answer,
-        metadata: _,
+        metadata,
+        units: _,
     } = answered;
     Ok(ApplyGuardrailResponse {
         guardrail_identifier: identifier.clone(),
@@ -62,8 +71,24 @@ pub(super) async fn run(
         request_id: call.request_id.to_owned(),
         bedrock_request_id,
         attempts,
+        estimated_cost: metadata.and_then(|metadata| metadata.estimated_cost),
         ..answer
     })
+}
+
+/// Returns the units that Bedrock bills.
+fn units(usage: &GuardrailUsage) -> GuardrailUnits {
+    let count = |units: Option<i32>| u64::try_from(units.unwrap_or_default()).unwrap_or(0);
+    let policies = count(usage.automated_reasoning_policies).max(1);
+    GuardrailUnits {
+        topic: count(usage.topic_policy_units),
+        content: count(usage.content_policy_units),
+        content_image: count(usage.content_policy_image_units),
+        word: count(usage.word_policy_units),
+        sensitive_information: count(usage.sensitive_information_policy_units),
+        contextual_grounding: count(usage.contextual_grounding_policy_units),
+        automated_reasoning: count(usage.automated_reasoning_policy_units).saturating_mul(policies),
+    }
 }
 
 /// Returns one route for each account and source Region. The model of the route does not matter,

@@ -4,17 +4,24 @@
 use std::{borrow::Cow, sync::Arc};
 
 use crate::{
-    access::limits::{Amounts, Billing, Scopes, UsageAccounting, most_expensive},
-    aws::{Billed, ModelIdKind},
+    access::limits::{
+        Amounts, Billing, GuardrailUnits, Scopes, UsageAccounting, UsedUnits, most_expensive,
+    },
+    aws::{Billed, ModelIdKind, NativeFormat},
     config::{Estimates, Price, RequestPolicy},
     error::{Failure, Reason},
     pb::{
-        ContentBlock, ConverseInput, DocumentSource, MediaSource, content_block::Content,
-        document_source, media_source, tool_result_content_block,
+        ApplyGuardrailRequest, ContentBlock, ConverseInput, DocumentSource, MediaSource,
+        content_block::Content, document_source,
+        guardrail_converse_content_block::Content as GuardrailContent, media_source,
+        tool_result_content_block,
     },
     routing::RouteCandidate,
     stream::{Ceiling, billing_of, price_of},
 };
+
+/// The maximum number of characters of a text unit of a guardrail. Source: Bedrock's price list.
+const CHARACTERS_PER_UNIT: u64 = 1_000;
 
 /// Returns the policy of a call. If the call's tokens or cost are limited, the policy always has a
 /// maximum number of output tokens.
@@ -66,6 +73,7 @@ pub(super) fn estimate(
             }
         }),
         is_streamed: true,
+        units: UsedUnits::default(),
     };
     let amounts = amounts(accounts, scopes, candidates, ceiling, billing(input))?;
     Ok(Estimate { amounts, ceiling })
@@ -81,26 +89,113 @@ pub(super) fn estimate_native(
     candidates: &[RouteCandidate],
     ceiling: Ceiling,
     billing: Billing,
+    has_timed_media: bool,
 ) -> Result<Estimate, Failure> {
     if scopes.counts_money() {
         for candidate in candidates {
-            let route = &candidate.route;
-            let is_counted = candidate
-                .native_format()
-                .is_some_and(|format| format.billed() == Billed::Tokens);
             let price = priced(accounts, candidate)?;
-            if !is_counted && price.call == 0 {
+            let billed = candidate.native_format().map(NativeFormat::billed);
+            let missing = missing_price(&price, billed, ceiling.units, has_timed_media);
+            if let Some((what, keys)) = missing {
                 return Err(Failure::new(
                     Reason::PriceUnknown,
                     format!(
-                        "{} does not report tokens, its price in this gateway's configuration has no `call`, and a limit on money applies to this call; use another target, or ask the operator to add `call` to its price",
-                        route.model_id
+                        "{} {what}, its price in this gateway's configuration has no {keys}, and a limit on money applies to this call; use another target, or ask the operator to add {keys} to its price",
+                        candidate.route.model_id
                     ),
                 ));
             }
         }
     }
     let amounts = amounts(accounts, scopes, candidates, ceiling, billing)?;
+    Ok(Estimate { amounts, ceiling })
+}
+
+/// Returns what Bedrock bills but the price does not contain, and the keys that are missing. `call`
+/// is the price of a call whatever Bedrock bills for it.
+fn missing_price(
+    price: &Price,
+    billed: Option<Billed>,
+    units: UsedUnits,
+    has_timed_media: bool,
+) -> Option<(&'static str, &'static str)> {
+    let UsedUnits::Model(units) = units else {
+        return None;
+    };
+    let prices = &price.units;
+    let missing = match billed {
+        Some(Billed::Images) => prices
+            .image
+            .is_none()
+            .then_some(("is billed by images", "`per_image` or `call`")),
+        Some(Billed::Queries) => prices
+            .query
+            .is_none()
+            .then_some(("is billed by queries", "`per_query` or `call`")),
+        Some(Billed::Tokens) if has_timed_media => {
+            Some(("is billed by the duration of audio and video", "`call`"))
+        }
+        Some(Billed::Tokens) if units.input_images > 0 && prices.input_image.is_none() => Some((
+            "is billed by the images in the request",
+            "`per_input_image` or `call`",
+        )),
+        Some(Billed::Tokens) => None,
+        None => Some(("is not known to report tokens", "`call`")),
+    };
+    missing.filter(|_| price.call == 0)
+}
+
+/// Returns whether all models have a price for the images of answers.
+pub(super) fn have_price_of_images(
+    accounts: &UsageAccounting,
+    candidates: &[RouteCandidate],
+) -> bool {
+    candidates.iter().all(|candidate| {
+        let price = price_of(accounts, &candidate.route);
+        price.is_some_and(|price| price.units.image.is_some())
+    })
+}
+
+/// Returns the maximum cost of a check of content with a guardrail.
+///
+/// # Errors
+/// Fails if the cost is limited, and guardrails have no prices.
+pub(super) fn estimate_guardrail(
+    accounts: &UsageAccounting,
+    scopes: &Scopes,
+    request: &ApplyGuardrailRequest,
+) -> Result<Estimate, Failure> {
+    let (mut text, mut images) = (0_u64, 0_u64);
+    for block in &request.content {
+        match &block.content {
+            Some(GuardrailContent::Text(block)) => {
+                let characters = block.text.chars().count() as u64;
+                text = text.saturating_add(characters.div_ceil(CHARACTERS_PER_UNIT).max(1));
+            }
+            Some(GuardrailContent::Image(_)) => images += 1,
+            None => {}
+        }
+    }
+    let units = GuardrailUnits::most(text, images);
+    let mut amounts = Amounts {
+        requests: 1,
+        ..Amounts::default()
+    };
+    if scopes.counts_money() {
+        let prices = accounts.guardrail_prices().ok_or_else(|| {
+            Failure::new(
+                Reason::PriceUnknown,
+                "guardrails have no prices in this gateway's configuration, and a limit on money applies to this call; ask the operator to add `guardrail_prices`",
+            )
+        })?;
+        amounts.nano_usd = units.cost(prices);
+    }
+    let ceiling = Ceiling {
+        input: 0,
+        output: 0,
+        is_streamed: false,
+        units: UsedUnits::Guardrail(units),
+    };
     Ok(Estimate { amounts, ceiling })
 }
 
@@ -124,8 +219,12 @@ fn amounts(
     if scopes.counts_money() {
         for candidate in candidates {
             let price = priced(accounts, candidate)?;
-            let most = most_expensive(&price, billing, amounts.input, amounts.output);
-            amounts.nano_usd = amounts.nano_usd.max(most);
+            let tokens = most_expensive(&price, billing, amounts.input, amounts.output);
+            let units = match ceiling.units {
+                UsedUnits::Model(units) => units.cost(&price.units),
+                UsedUnits::Guardrail(_) => 0,
+            };
+            amounts.nano_usd = amounts.nano_usd.max(tokens.saturating_add(units));
         }
     }
     Ok(amounts)

@@ -482,7 +482,8 @@ async fn reserve(
     context: &CallContext,
 ) -> Result<(), Failure> {
     let accounts = &context.generation.accounts;
-    let is_counted = !ready.scopes.is_empty() || !accounts.prices().is_empty();
+    let has_prices = !accounts.prices().is_empty() || accounts.guardrail_prices().is_some();
+    let is_counted = !ready.scopes.is_empty() || has_prices;
     if !is_counted && context.record.is_none() {
         return Ok(());
     }

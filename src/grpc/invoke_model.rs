@@ -9,7 +9,7 @@ use tonic::Status;
 use super::{
     prepare::Ready,
     receive::saturated,
-    unary::{Answered, UnaryCall},
+    unary::{Answered, UnaryCall, Units},
 };
 use crate::{
     bedrock::{AnswerBody, ModelAnswer},
@@ -22,6 +22,7 @@ use crate::{
     },
     stream::{
         CallReport, log_detail,
+        native_units::AnsweredUnits,
         native_usage::{self, Counts},
         origin, silent_for,
     },
@@ -59,6 +60,7 @@ pub(super) async fn run(
         request_id: bedrock_request_id,
         answer: (answer, held),
         metadata,
+        units: _,
     } = answered;
     let metadata = metadata.unwrap_or_default();
     let of_call = metadata.metadata.unwrap_or_default();
@@ -67,6 +69,7 @@ pub(super) async fn run(
         performance_config: of_call.performance_config,
         service_tier: of_call.service_tier,
         estimated_cost: metadata.estimated_cost,
+        billed_units: metadata.billed_units,
         target: Some(origin::target(&ready.target, &route)),
         request_id: call.request_id.to_owned(),
         bedrock_request_id,
@@ -119,6 +122,7 @@ async fn answer(
         }
     };
     permit.succeeded();
+    let units = AnsweredUnits::read(ready.native.format, &head.content_type, &body);
     let counts = Counts::from(tokens).or(Counts::of_json(&body));
     let metadata = MetadataEvent {
         metadata: Some(native_usage::metadata(counts, &head)),
@@ -134,6 +138,7 @@ async fn answer(
         request_id,
         answer: (response, held),
         metadata: Some(Box::new(metadata)),
+        units: Units::Model(units),
     })
 }
 

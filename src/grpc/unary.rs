@@ -11,7 +11,7 @@ use tonic::Status;
 
 use super::status;
 use crate::{
-    access::Revocation,
+    access::{Revocation, limits::GuardrailUnits},
     bedrock::{Bedrock, SessionOwner},
     error::{Failure, Phase, Reason, Upstream},
     pb::{self, MetadataEvent},
@@ -19,7 +19,10 @@ use crate::{
         Route,
         attempts::{AttemptLog, may_succeed_elsewhere},
     },
-    stream::{CallReport, deadline_exceeded, draining, log_detail, origin, revoked},
+    stream::{
+        CallReport, deadline_exceeded, draining, log_detail, native_units::AnsweredUnits, origin,
+        revoked,
+    },
     telemetry::trace::TraceContext,
 };
 
@@ -48,6 +51,17 @@ pub(super) struct Answered<T> {
     pub(super) answer: T,
     /// Bedrock's metadata about a call that is billed by tokens. The report adds the cost to it.
     pub(super) metadata: Option<Box<MetadataEvent>>,
+    /// What Bedrock bills in addition to tokens.
+    pub(super) units: Units,
+}
+
+/// What an answer says about the units that Bedrock bills.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Units {
+    /// The units of a model.
+    Model(AnsweredUnits),
+    /// The units of a guardrail. `None` if the answer has none.
+    Guardrail(Option<GuardrailUnits>),
 }
 
 impl UnaryCall<'_> {
@@ -84,6 +98,7 @@ impl UnaryCall<'_> {
                         request_id,
                         answer,
                         metadata: None,
+                        units: Units::Model(AnsweredUnits::default()),
                     });
                 }
                 Err(failure) => {
@@ -135,6 +150,11 @@ impl UnaryCall<'_> {
             Ok(mut answered) => {
                 report.route(&answered.route);
                 report.bedrock_request_id(&answered.request_id);
+                match answered.units {
+                    Units::Model(units) => report.answered_units(units),
+                    Units::Guardrail(Some(units)) => report.guardrail_units(units),
+                    Units::Guardrail(None) => {}
+                }
                 if let Some(metadata) = answered.metadata.take() {
                     answered.metadata = report.metadata(*metadata).map(Box::new);
                 }

@@ -11,6 +11,7 @@
 //! | `converse` | ConverseStream: converts its events to messages |
 //! | `native` | InvokeModelWithResponseStream: converts its chunks to messages, detects their end |
 //! | `native_chunk` | reads one chunk in a model's own format: end markers, token counts |
+//! | `native_units` | the images and queries of answers in the models' own formats |
 //! | `native_usage` | the token counts of answers in the models' own formats |
 //! | `answer` | the stream of Bedrock's events, which counts as open until it is dropped |
 //! | `decoding` | decodes events, large ones on separate threads |
@@ -39,6 +40,7 @@ mod failure;
 mod grammar;
 mod native;
 mod native_chunk;
+pub(crate) mod native_units;
 pub(crate) mod native_usage;
 mod on_cancel;
 mod operation;

@@ -287,6 +287,8 @@ pub(crate) fn metadata(counts: Counts, head: &ModelHead) -> ConverseStreamMetada
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn counted(headers: HeaderCounts, body: &str) -> Option<(i32, i32)> {
@@ -358,6 +360,48 @@ mod tests {
             ("no JSON", None),
         ] {
             assert_eq!(counted(none, body), expected, "{body}");
+        }
+    }
+
+    proptest! {
+        /// A value that is not a count never affects the counts beside it.
+        #[test]
+        fn unusable_values_do_not_affect_counts(
+            (input, output) in (0..i32::MAX, 0..i32::MAX),
+            junk in prop::collection::vec(
+                (
+                    prop::sample::select(&[
+                        "cache_read_input_tokens",
+                        "cache_creation",
+                        "total_tokens",
+                        "input_tokens",
+                        "outputTokens",
+                        "x",
+                    ][..]),
+                    prop::sample::select(&[
+                        "-1", "1.5", "1e400", "-1e400", "99999999999", "null", "true", "\"7\"",
+                        "[]", "[1,{}]", "{}", r#"{"input_tokens":9}"#,
+                    ][..]),
+                    any::<bool>(),
+                ),
+                0..8,
+            ),
+        ) {
+            let mut before = String::new();
+            let mut after = String::new();
+            for (name, value, is_before) in junk {
+                if is_before {
+                    before.push_str(&format!("\"{name}\":{value},"));
+                } else {
+                    after.push_str(&format!(",\"{name}\":{value}"));
+                }
+            }
+            let usage = format!(
+                r#"{{"usage":{{{before}"input_tokens":{input},"output_tokens":{output}{after}}}}}"#
+            );
+            let counts = Counts::of_json(usage.as_bytes());
+            prop_assert_eq!((counts.input, counts.output), (Some(input), Some(output)), "{}", usage);
+            prop_assert_eq!((counts.cache_read, counts.cache_write), (None, None), "{}", usage);
         }
     }
 

@@ -30,6 +30,7 @@ mod metrics;
 mod models;
 #[cfg(test)]
 mod models_stream;
+mod models_units;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]

@@ -21,7 +21,7 @@ targets:
 allowed_model_ids: ['*']
 ";
 
-fn request(target: &str, body: impl Into<String>) -> InvokeModelRequest {
+pub(crate) fn request(target: &str, body: impl Into<String>) -> InvokeModelRequest {
     InvokeModelRequest {
         target: target.to_owned(),
         body: body.into().into(),
@@ -36,7 +36,7 @@ pub(crate) fn messages(members: &str) -> String {
     )
 }
 
-async fn call(
+pub(crate) async fn call(
     gateway: &Gateway,
     request: impl IntoRequest<InvokeModelRequest>,
 ) -> Result<InvokeModelResponse, Status> {
@@ -46,7 +46,10 @@ async fn call(
 
 /// Expects a refusal: its code, its reason, and words of its message.
 #[track_caller]
-fn assert_refused(answered: Result<InvokeModelResponse, Status>, expected: (Code, &str, &str)) {
+pub(crate) fn assert_refused(
+    answered: Result<InvokeModelResponse, Status>,
+    expected: (Code, &str, &str),
+) {
     let status = answered.expect_err("a refusal");
     let (code, reason, words) = expected;
     let details = Details::of(&status);
@@ -367,7 +370,11 @@ prices:
     let left: i64 = left.unwrap().to_str().unwrap().parse().unwrap();
     assert_eq!(left, 10_000_000 - cost);
     let text = || r#"{"prompt":"a lighthouse"}"#.to_owned();
-    let no_price = (Code::FailedPrecondition, "PRICE_UNKNOWN", "`call`");
+    let no_price = (
+        Code::FailedPrecondition,
+        "PRICE_UNKNOWN",
+        "`per_image` or `call`",
+    );
     assert_refused(
         call(&gateway, keyed(request("free", text()), &a)).await,
         no_price,

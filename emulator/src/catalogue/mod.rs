@@ -8,7 +8,7 @@ mod provisioned;
 pub(super) use self::profiles::{application, first_applications, of_model};
 pub use self::{
     geography::Geography,
-    models::{MODELS, Model},
+    models::{MODELS, Model, Output},
     profiles::{ACCOUNT, Profile, ProfileType, system_profiles},
     provisioned::{PROVISIONED, Provisioned},
 };

@@ -24,12 +24,25 @@ pub struct Model {
     pub max_output: u64,
     /// The number of quota tokens per output token. It is 5 for Claude 3.7 and later.
     pub burn_down: u64,
-    /// Whether the model's output is an embedding. Converse does not support such models.
-    pub embeds: bool,
+    /// What the model writes. Converse supports only models that write text.
+    pub output: Output,
     /// Whether CountTokens supports the model.
     pub counts_tokens: bool,
     /// The release date, in ISO 8601.
     pub since: &'static str,
+}
+
+/// What a model writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Text.
+    Text,
+    /// The embedding of a text.
+    Embedding,
+    /// Images.
+    Image,
+    /// The relevance of documents to a query.
+    Ranking,
 }
 
 impl Model {
@@ -75,7 +88,7 @@ const fn model(
         profiles: &[],
         max_output: 8192,
         burn_down: 1,
-        embeds: false,
+        output: Output::Text,
         counts_tokens: false,
         since,
     }
@@ -116,6 +129,16 @@ pub static MODELS: &[Model] = &[
         "AI21 Labs",
         "2024-09-23T00:00:00Z",
     ),
+    Model {
+        output: Output::Image,
+        max_output: 0,
+        ..model(
+            "amazon.nova-canvas-v1:0",
+            "Nova Canvas",
+            "Amazon",
+            "2024-12-02T00:00:00Z",
+        )
+    },
     nova("amazon.nova-lite-v1:0", "Nova Lite", SEES),
     nova("amazon.nova-micro-v1:0", "Nova Micro", TEXT),
     Model {
@@ -125,7 +148,7 @@ pub static MODELS: &[Model] = &[
     },
     nova("amazon.nova-pro-v1:0", "Nova Pro", SEES),
     Model {
-        embeds: true,
+        output: Output::Embedding,
         max_output: 0,
         ..model(
             "amazon.titan-embed-text-v2:0",
@@ -225,6 +248,16 @@ pub static MODELS: &[Model] = &[
         "Cohere",
         "2024-04-29T00:00:00Z",
     ),
+    Model {
+        output: Output::Ranking,
+        max_output: 0,
+        ..model(
+            "cohere.rerank-v3-5:0",
+            "Rerank 3.5",
+            "Cohere",
+            "2024-12-01T00:00:00Z",
+        )
+    },
     Model {
         on_demand: false,
         profiles: &[Us],

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        catalogue::{Arn, MODELS, Model, Provisioned},
+        catalogue::{Arn, MODELS, Model, Output, Provisioned},
         error::WireError,
         lifecycle::LifeCycle,
         projects::Visibility,
@@ -62,7 +62,12 @@ pub(super) fn get(
 }
 
 const fn output_of(model: &Model) -> &'static str {
-    if model.embeds { "EMBEDDING" } else { "TEXT" }
+    match model.output {
+        // The ranking is a text in JSON.
+        Output::Text | Output::Ranking => "TEXT",
+        Output::Embedding => "EMBEDDING",
+        Output::Image => "IMAGE",
+    }
 }
 
 fn inference_types(model: &Model, region: &str) -> Vec<&'static str> {
@@ -100,7 +105,7 @@ fn shown(model: &Model, region: &str, lives: &LifeCycle) -> Value {
         "providerName": model.provider,
         "inputModalities": model.input,
         "outputModalities": [output_of(model)],
-        "responseStreamingSupported": !model.embeds,
+        "responseStreamingSupported": model.output == Output::Text,
         "customizationsSupported": [],
         "inferenceTypesSupported": inference_types(model, region),
         "modelLifecycle": life,

@@ -87,7 +87,11 @@ pub(super) fn answer(
     if asked.has_guardrail {
         guarded(&mut body, stopped, answer.get("trace"));
     }
-    Ok(NativeAnswer { body, used })
+    Ok(NativeAnswer {
+        body,
+        used,
+        reports_tokens: true,
+    })
 }
 
 pub(super) fn stream(

@@ -5,14 +5,20 @@
 //! |---|---|
 //! | `native_answer` | an answer, and the error for a body in another format |
 //! | `titan` | creates embeddings of Amazon Titan |
+//! | `canvas` | creates images of Amazon Nova Canvas |
+//! | `png` | writes an image of one colour |
+//! | `rerank` | sorts documents as Cohere Rerank does |
 //! | `messages` | the Messages format of Anthropic, which is answered like a Converse request |
 //! | `messages_members` | the members that answers and chunks of the Messages format share |
 //! | `messages_stream` | the chunks of the Messages format |
 
+mod canvas;
 mod messages;
 mod messages_members;
 mod messages_stream;
 mod native_answer;
+mod png;
+mod rerank;
 mod titan;
 
 use http::HeaderMap;
@@ -20,7 +26,7 @@ use serde_json::Value;
 
 pub(super) use self::native_answer::{NativeAnswer, Used};
 use super::{
-    catalogue::Model,
+    catalogue::{Model, Output},
     script::{ApiError, Script},
 };
 
@@ -35,11 +41,16 @@ pub(super) fn answer(
     request: &Value,
 ) -> Result<NativeAnswer, ApiError> {
     match model {
-        Some(model) if model.embeds => titan::answer(request),
-        Some(model) if model.provider == "Anthropic" => {
-            messages::answer(model.id, headers, request)
-        }
-        _ => Err(not_served()),
+        Some(model) => match model.output {
+            Output::Embedding => titan::answer(request),
+            Output::Image => canvas::answer(request),
+            Output::Ranking => rerank::answer(request),
+            Output::Text if model.provider == "Anthropic" => {
+                messages::answer(model.id, headers, request)
+            }
+            Output::Text => Err(not_served()),
+        },
+        None => Err(not_served()),
     }
 }
 
@@ -56,7 +67,7 @@ pub(super) fn stream(
     tokens: Option<usize>,
 ) -> Result<(Script, Used), ApiError> {
     match model {
-        Some(model) if model.embeds => Err(ApiError::validation(
+        Some(model) if model.output != Output::Text => Err(ApiError::validation(
             "The model is unsupported for streaming",
         )),
         Some(model) if model.provider == "Anthropic" => {
@@ -68,6 +79,6 @@ pub(super) fn stream(
 
 fn not_served() -> ApiError {
     ApiError::validation(
-        "The emulator serves InvokeModel only for Amazon Titan Text Embeddings V2 and models of Anthropic.",
+        "The emulator serves InvokeModel only for Amazon Titan Text Embeddings V2, Amazon Nova Canvas, Cohere Rerank 3.5 and models of Anthropic.",
     )
 }

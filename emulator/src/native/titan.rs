@@ -71,6 +71,7 @@ pub(super) fn answer(request: &Value) -> Result<NativeAnswer, ApiError> {
             output: 0,
             max_tokens: 0,
         },
+        reports_tokens: true,
     })
 }
 
@@ -99,6 +100,13 @@ fn types(asked: Option<&Value>) -> Result<Types, ApiError> {
         return Err(invalid());
     }
     Ok(types)
+}
+
+/// Returns the similarity of two texts, from 0 to 1.
+pub(super) fn similarity(one: &str, other: &str) -> f64 {
+    let [one, other] = [one, other].map(|text| vector(text, 1024, true));
+    let product: f64 = one.iter().zip(&other).map(|(a, b)| a * b).sum();
+    product.clamp(0.0, 1.0)
 }
 
 /// Returns the vector of a text.
@@ -148,7 +156,7 @@ fn add_text(vector: &mut [f64], text: &str) {
 }
 
 /// Returns the 64-bit FNV-1a hash, mixed so that every bit depends on all bytes.
-fn hash(text: &str) -> u64 {
+pub(super) fn hash(text: &str) -> u64 {
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });

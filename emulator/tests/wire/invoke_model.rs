@@ -80,6 +80,46 @@ async fn titan_embeds_near_texts_near_each_other() {
 }
 
 #[tokio::test]
+async fn canvas_makes_images_and_rerank_sorts_documents() {
+    let emulator = start(Options::default());
+    let body = json!({
+        "taskType": "TEXT_IMAGE",
+        "textToImageParams": {"text": "a lighthouse"},
+        "imageGenerationConfig": {"numberOfImages": 2, "width": 320, "height": 320},
+    });
+    let canvas = "amazon.nova-canvas-v1:0";
+    let answer = invoke(&emulator, canvas, body.clone(), None).await;
+    let answer = answer.expect("images");
+    assert_eq!(answer["images"].as_array().map(Vec::len), Some(2));
+    assert_eq!(invoke(&emulator, canvas, body, None).await, Ok(answer));
+    let body = json!({
+        "api_version": 2,
+        "query": "How do I reset my password?",
+        "documents": ["Opening hours of the canteen", "Resetting a forgotten password"],
+    });
+    let ranked = invoke(&emulator, "cohere.rerank-v3-5:0", body, None).await;
+    let ranked = ranked.expect("a ranking");
+    assert_eq!(ranked["results"][0]["index"], 1, "{ranked}");
+    // Converse serves neither of them.
+    let converse = client(&emulator)
+        .converse()
+        .model_id(canvas)
+        .messages(
+            aws_sdk_bedrockruntime::types::Message::builder()
+                .role(aws_sdk_bedrockruntime::types::ConversationRole::User)
+                .content(aws_sdk_bedrockruntime::types::ContentBlock::Text(
+                    "Hi".to_owned(),
+                ))
+                .build()
+                .expect("a message"),
+        )
+        .send()
+        .await;
+    let refused = converse.expect_err("a refusal").into_service_error();
+    assert_eq!(refused.code(), Some("ValidationException"));
+}
+
+#[tokio::test]
 async fn claude_answers_the_messages_format() {
     let emulator = start(Options::default());
     let body = |text: &str| {

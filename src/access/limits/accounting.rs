@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     access::{Identity, limits::Charge},
-    config::{Access, Estimates, Quota},
+    config::{Access, Estimates, GuardrailPrices, Quota},
     telemetry::Metrics,
 };
 
@@ -25,6 +25,7 @@ pub struct UsageAccounting(Arc<Inner>);
 struct Inner {
     limiter: Limiter,
     prices: PriceList,
+    guardrail_prices: Option<GuardrailPrices>,
     estimates: Estimates,
     targets: HashMap<String, Arc<Scope>>,
 }
@@ -46,6 +47,7 @@ impl UsageAccounting {
         Self(Arc::new(Inner {
             limiter: Limiter::new(store, metrics),
             prices: PriceList::new(access.prices.clone()),
+            guardrail_prices: access.guardrail_prices,
             estimates: access.estimates,
             targets: targets.filter_map(scope).collect(),
         }))
@@ -62,6 +64,11 @@ impl UsageAccounting {
     /// Returns the prices of models.
     pub fn prices(&self) -> &PriceList {
         &self.0.prices
+    }
+
+    /// Returns the prices of guardrails, if they are configured.
+    pub fn guardrail_prices(&self) -> Option<&GuardrailPrices> {
+        self.0.guardrail_prices.as_ref()
     }
 
     /// Returns the number of tokens to reserve for content whose tokens cannot be counted.

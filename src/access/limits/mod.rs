@@ -18,7 +18,8 @@
 //! | `refusal` | the failure of a call that exceeds a limit |
 //! | `accounting` | what is needed to count usage: store, prices, limits of targets |
 //! | `charge` | the reservation of one call, settled exactly once |
-//! | `price` | computes what a call costs |
+//! | `price` | computes what the tokens of a call cost |
+//! | `units` | computes what images, queries and the units of guardrails cost |
 
 mod accounting;
 mod charge;
@@ -34,6 +35,7 @@ mod scope;
 mod store;
 #[cfg(test)]
 mod tests;
+mod units;
 
 pub use accounting::UsageAccounting;
 pub use charge::{Charge, Limiter};
@@ -46,3 +48,4 @@ pub use scope::{Names, Scope, ScopeKind};
 pub use store::{
     Granted, Reservation, Scopes, Standing, Standings, Step, Store, StoreState, StoreUnavailable,
 };
+pub use units::{GuardrailUnits, ModelUnits, UsedUnits};

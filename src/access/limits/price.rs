@@ -130,6 +130,7 @@ fn rates(price: &Price, billing: Billing) -> &Rates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::UnitPrices;
 
     fn price() -> Price {
         let flat = |rate| Rates {
@@ -143,6 +144,7 @@ mod tests {
             models: vec!["m".to_owned()],
             rates: flat(1_000),
             call: 0,
+            units: UnitPrices::default(),
             service_tiers: [("flex", flat(500)), ("priority", flat(1_750))].into(),
             optimized_latency: Some(flat(1_200)),
         }

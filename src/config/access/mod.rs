@@ -7,6 +7,7 @@ mod prices;
 pub(super) mod quota;
 mod store;
 mod tokens;
+mod unit_prices;
 
 use std::{
     cell::RefCell,
@@ -35,6 +36,8 @@ pub use store::{LimitsStore, OnStoreFailure, RedisStore, StorePassword};
 pub use tokens::{
     ClusterKeys, JwtIssuer, KeySetLocation, Kubernetes, SignatureAlgorithm, Unlisted, is_secure_url,
 };
+use unit_prices::read_guardrails;
+pub use unit_prices::{GuardrailPrices, ImageQuality, ImageTier, UnitPrices};
 
 /// The callers, and how the gateway identifies them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -73,6 +76,8 @@ pub struct Access {
     /// The number of tokens that a call reserves for content whose tokens cannot be counted.
     /// `estimates`.
     pub estimates: Estimates,
+    /// The prices of guardrails. `guardrail_prices`, default: none.
+    pub guardrail_prices: Option<GuardrailPrices>,
 }
 
 /// How many failed attempts of one peer address the gateway answers and logs individually, per
@@ -183,6 +188,7 @@ pub(super) fn read(
             .unwrap_or_default(),
         prices,
         estimates: prices::read_estimates(root.section("estimates")),
+        guardrail_prices: read_guardrails(root),
         store,
         has_client_ca,
         ..Access::default()

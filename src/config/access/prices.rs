@@ -1,7 +1,8 @@
-//! `prices` and `estimates`: the prices of tokens, and how many tokens a call reserves.
+//! `prices` and `estimates`: the prices of models, and how many tokens a call reserves.
 
 use std::collections::BTreeMap;
 
+use super::unit_prices::{self, UnitPrices};
 use crate::{
     aws::pattern,
     config::{section::Section, units},
@@ -20,8 +21,11 @@ pub struct Price {
     pub models: Vec<String>,
     /// The prices per token.
     pub rates: Rates,
-    /// The price of a call in addition to its tokens, in 1e-9 US dollars. `call`, default 0.
+    /// The price of a call in addition to its tokens and units, in 1e-9 US dollars. `call`, default
+    /// 0.
     pub call: u64,
+    /// The prices of images and queries.
+    pub units: UnitPrices,
     /// The prices per token in service tiers other than `default`, by Bedrock's name of the tier.
     /// `service_tiers`, default: the same prices as in the tier `default`.
     pub service_tiers: BTreeMap<&'static str, Rates>,
@@ -60,6 +64,10 @@ pub struct Estimates {
     pub video: u64,
     /// Tokens per audio file. `estimates.audio`, default 20000.
     pub audio: u64,
+    /// The number of bytes of a document and its query that count as one document of a request for
+    /// rerank. Bedrock divides longer documents, by tokens. `estimates.rerank_document`, default
+    /// 500.
+    pub rerank_document: u64,
     /// Tokens for the stored text of a prompt of Prompt management. `estimates.prompt`, default
     /// 10000.
     pub prompt: u64,
@@ -76,6 +84,7 @@ impl Default for Estimates {
             document: 50_000,
             video: 100_000,
             audio: 20_000,
+            rerank_document: 500,
             prompt: 10_000,
             max_tokens: 4_096,
         }
@@ -97,6 +106,7 @@ fn read_price(mut section: Section<'_>) -> Price {
     }
     let rates = read_rates(&mut section);
     let call = section.value("call", |text| units::number(text, 0, MOST_PER_CALL));
+    let units = unit_prices::read(&mut section);
     let mut tiers = section.section("service_tiers");
     let mut service_tiers = BTreeMap::new();
     for tier in TIERS {
@@ -118,6 +128,7 @@ fn read_price(mut section: Section<'_>) -> Price {
         models,
         rates,
         call: call.unwrap_or_default(),
+        units,
         service_tiers,
         optimized_latency,
     }
@@ -161,6 +172,9 @@ pub(super) fn read_estimates(mut section: Section<'_>) -> Estimates {
         video: number("video", default.video),
         audio: number("audio", default.audio),
         prompt: number("prompt", default.prompt),
+        rerank_document: section
+            .value("rerank_document", |text| units::number(text, 1, 1_000_000))
+            .unwrap_or(default.rerank_document),
         max_tokens: section
             .value("max_tokens", |text| units::number(text, 1, 1_000_000))
             .unwrap_or(default.max_tokens),

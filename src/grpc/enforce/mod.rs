@@ -13,6 +13,7 @@
 //! | `s3` | the locations in Amazon S3 that Bedrock reads with the gateway's role |
 //! | `raw_json` | the same rules, for raw members and the model's native fields |
 //! | `native` | the same rules, for bodies in the model's own format |
+//! | `native_units` | counts images and queries in such bodies |
 //!
 //! Each rule first checks what the caller sent, so that no setting of the caller is silently
 //! ignored. Then the operator's value replaces the field.
@@ -22,6 +23,7 @@ mod apply;
 mod attribution;
 mod guardrail;
 mod native;
+mod native_units;
 mod project;
 mod raw_json;
 mod s3;
@@ -58,7 +60,7 @@ pub(crate) fn enforced_body(
         format: Some(format),
         model_id: "a.model",
         target: "t",
-        counts_money: false,
+        one_result: false,
     };
     let stop = crate::bounds::Stop::never();
     let applied = enforced.apply_to_body(&models, body, &stop).ok()?;

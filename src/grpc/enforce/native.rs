@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use super::{Enforced, raw_json::Rules};
+use super::{Enforced, native_units::BodyUnits, raw_json::Rules};
 use crate::{
     aws::{MaxTokens, NativeFormat},
     bounds::Stop,
@@ -25,15 +25,14 @@ use crate::{
 /// parameters.
 const CONTENT: [&str; 4] = ["messages", "system", "toolConfig", "tools"];
 
-/// The names of parameters for the number of images, as [`visit_json::plain`] writes them.
-const IMAGES: [&str; 4] = ["numberofimages", "numimages", "samples", "n"];
-
 /// A body that complies with the operator's settings.
 #[derive(Debug)]
 pub(in crate::grpc) struct NativeBody<'b> {
     pub(in crate::grpc) json: Cow<'b, str>,
     /// The maximum number of output tokens, if it is known.
     pub(in crate::grpc) max_tokens: Option<u64>,
+    /// What Bedrock bills in addition to tokens.
+    pub(in crate::grpc) units: BodyUnits,
 }
 
 /// The facts about the models that may be called.
@@ -44,8 +43,8 @@ pub(in crate::grpc) struct NativeModels<'a> {
     pub(in crate::grpc) model_id: &'a str,
     /// The target's name for error messages.
     pub(in crate::grpc) target: &'a str,
-    /// Whether a cost limit applies to the call.
-    pub(in crate::grpc) counts_money: bool,
+    /// Whether a cost limit applies to the call, and the price is for one result.
+    pub(in crate::grpc) one_result: bool,
 }
 
 impl Enforced<'_> {
@@ -87,18 +86,20 @@ impl Enforced<'_> {
         let mut out = Violations::until(stop.clone());
         let mut walked = Ok(Found::Other);
         let mut places = Places::default();
+        let mut units = BodyUnits::new(models.format);
         out.field("body", |out| {
-            walked = self.check_body(models, json, &mut places, out);
+            walked = self.check_body(models, json, (&mut places, &mut units), out);
         });
         out.finish()
             .map_err(|violations| Failure::invalid_request(places.name(violations)))?;
         let found = walked.map_err(|syntax| self.unreadable(syntax.what))?;
-        let known = |max_tokens: Option<u64>| NativeBody {
+        let known = |max_tokens: Option<u64>, units: BodyUnits| NativeBody {
             json: Cow::Borrowed(json),
             max_tokens,
+            units,
         };
         let Some(ceiling) = self.policy.max_tokens else {
-            return Ok(known(found.max_tokens()));
+            return Ok(known(found.max_tokens(), units));
         };
         let ceiling = u64::from(ceiling.unsigned_abs());
         let Some(format) = models.format else {
@@ -108,14 +109,15 @@ impl Enforced<'_> {
             )));
         };
         let Some(MaxTokens { path, alternative }) = format.max_tokens() else {
-            return Ok(known(Some(0)));
+            return Ok(known(Some(0), units));
         };
         let name = path.join(".");
         match found {
-            Found::Number(number) => Ok(known(Some(number))),
+            Found::Number(number) => Ok(known(Some(number), units)),
             Found::Absent(at) => Ok(NativeBody {
                 json: Cow::Owned(insert(json, at, path, ceiling)),
                 max_tokens: Some(ceiling),
+                units,
             }),
             Found::Twice => {
                 let other = alternative.map_or_else(String::new, |other| format!(" or `{other}`"));
@@ -134,7 +136,7 @@ impl Enforced<'_> {
         &self,
         models: &NativeModels<'_>,
         json: &str,
-        places: &mut Places,
+        (places, units): (&mut Places, &mut BodyUnits),
         out: &mut Violations,
     ) -> Result<Found, Syntax> {
         let none = S3Locations::default();
@@ -145,18 +147,24 @@ impl Enforced<'_> {
         let maximum = models.format.and_then(NativeFormat::max_tokens);
         let path = maximum.map_or(&[][..], |maximum| maximum.path);
         let alternative = maximum.and_then(|maximum| maximum.alternative);
-        let value = |in_fields, name: &str, leaf: visit_json::Leaf<'_>, out: &mut Violations| {
+        let value = |in_fields,
+                     name: &str,
+                     leaf: visit_json::Leaf<'_>,
+                     units: &mut BodyUnits,
+                     out: &mut Violations| {
             rules.value(in_fields, name, leaf, out);
-            let is_several = matches!(leaf, visit_json::Leaf::Number(number) if number > 1.0)
-                || matches!(leaf, visit_json::Leaf::Text(_));
-            if models.counts_money && in_fields && is_several && IMAGES.contains(&name) {
+            if !in_fields {
+                return;
+            }
+            units.value(name, leaf);
+            if models.one_result && BodyUnits::asks_for_several(name, leaf) {
                 out.add("a limit on money applies to this call, and the configured price is for one result: request only one");
             }
         };
         let mut reader = Reader::with_limit(json, MAX_DEPTH);
         if reader.peek()? != ValueKind::Object {
             places.visit("", json, "", out, |name, leaf, out| {
-                value(true, name, leaf, out);
+                value(true, name, leaf, units, out);
             });
             return Ok(Found::Other);
         }
@@ -176,8 +184,9 @@ impl Enforced<'_> {
             // Names are compared exactly and unescaped, as Bedrock's models compare them.
             let in_fields = !CONTENT.contains(&name.as_ref());
             places.visit(&name, text, &name, out, |name, leaf, out| {
-                value(in_fields, name, leaf, out);
+                value(in_fields, name, leaf, units, out);
             });
+            units.member(&name, text)?;
             if path.first().is_some_and(|known| *known == name) || alternative == Some(&*name) {
                 let next = find(text, start, path.get(1..).unwrap_or_default(), 1)?;
                 found = found.then(next);
@@ -373,7 +382,11 @@ fn insert(json: &str, place: Place, path: &[&str], ceiling: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{aws::ModelIdKind, config::RequestPolicy};
+    use crate::{
+        access::limits::ModelUnits,
+        aws::ModelIdKind,
+        config::{ImageQuality, RequestPolicy},
+    };
 
     const MESSAGES: NativeFormat = NativeFormat::Anthropic;
     const OPENAI: NativeFormat = NativeFormat::OpenAi;
@@ -394,7 +407,7 @@ mod tests {
             format,
             model_id: "a.model",
             target: "t",
-            counts_money: false,
+            one_result: false,
         };
         let applied = enforced.apply_to_body(&models, body, &Stop::never());
         applied
@@ -454,6 +467,128 @@ mod tests {
         ] {
             let sent = applied(Some(format), body.as_bytes());
             assert_eq!(sent.as_deref(), Ok(expected), "{body}");
+        }
+    }
+
+    /// Returns the units of a body.
+    fn units(format: NativeFormat, body: &str) -> (ModelUnits, bool) {
+        let policy = RequestPolicy::default();
+        let enforced = Enforced {
+            policy: &policy,
+            attribution: super::super::Attribution::default(),
+            kind: ModelIdKind::OnDemand,
+        };
+        let models = NativeModels {
+            format: Some(format),
+            model_id: "a.model",
+            target: "t",
+            one_result: false,
+        };
+        let stop = Stop::never();
+        let applied = enforced.apply_to_body(&models, body.as_bytes(), &stop);
+        let units = applied.unwrap().units;
+        (units.units(500), units.has_timed_media())
+    }
+
+    #[test]
+    fn images_of_a_body_have_a_number_a_size_and_a_quality() {
+        use ImageQuality::{Premium, Standard};
+
+        for (config, expected) in [
+            ("", (1, None, Some(Standard))),
+            (
+                r#""numberOfImages":3,"width":512,"height":768,"quality":"premium""#,
+                (3, Some(768), Some(Premium)),
+            ),
+            // A size needs both sides, and an unknown quality has no tier.
+            (
+                r#""numberOfImages":1.5,"width":512,"quality":"best""#,
+                (2, None, None),
+            ),
+            // The highest values apply, however they are written.
+            (
+                r#""numberOfImages":"4","numberOfImages":2,"width":9,"width":2048,"height":1"#,
+                (4, Some(2048), Some(Standard)),
+            ),
+            (
+                r#""quality":"premium","quality":"standard","n":-7,"width":-1,"height":0"#,
+                (1, None, None),
+            ),
+            (
+                r#""numberOfImages":1e400"#,
+                (u64::MAX, None, Some(Standard)),
+            ),
+            (r#""numberOfImages":null"#, (1, None, Some(Standard))),
+        ] {
+            let body = format!(
+                r#"{{"textToImageParams":{{"text":"4 images"}},"imageGenerationConfig":{{{config}}}}}"#
+            );
+            let (units, _) = units(NativeFormat::AmazonImage, &body);
+            let found = (units.images, units.image_side, units.image_quality);
+            assert_eq!(found, expected, "{config}");
+            assert_eq!((units.queries, units.input_images), (0, 0), "{config}");
+        }
+    }
+
+    #[test]
+    fn queries_have_up_to_100_documents() {
+        let body = |documents: &[String], query: &str| {
+            let documents = documents.join(",");
+            format!(r#"{{"query":"{query}","documents":[{documents}]}}"#)
+        };
+        let texts =
+            |count: usize, length: usize| vec![format!(r#""{}""#, "x".repeat(length)); count];
+        for (documents, query, queries) in [
+            (texts(1, 1), 1, 1),
+            (texts(0, 1), 1, 1),
+            (texts(100, 10), 10, 1),
+            (texts(101, 10), 10, 2),
+            (texts(350, 10), 10, 4),
+            // Two quotes of each text count, too.
+            (texts(100, 396), 100, 1),
+            (texts(100, 397), 100, 2),
+            (vec![r#"{"text":"x"}"#.to_owned(); 101], 1, 2),
+        ] {
+            let body = body(&documents, &"q".repeat(query));
+            let (units, _) = units(NativeFormat::Rerank, &body);
+            assert_eq!(units.queries, queries, "{} {query}", documents.len());
+        }
+        let (twice, _) = units(
+            NativeFormat::Rerank,
+            &format!(
+                r#"{{"documents":[{0}],"documents":[{0}]}}"#,
+                texts(60, 1).join(",")
+            ),
+        );
+        assert_eq!(twice.queries, 2);
+    }
+
+    #[test]
+    fn images_and_media_of_embeddings_are_counted() {
+        use NativeFormat::{CohereEmbedding, NovaEmbedding, TitanEmbedding};
+
+        for (format, body, expected) in [
+            (TitanEmbedding, r#"{"inputText":"x"}"#, (0, false)),
+            (TitanEmbedding, r#"{"inputImage":"aGk="}"#, (1, false)),
+            (CohereEmbedding, r#"{"images":["a","b"]}"#, (2, false)),
+            (
+                CohereEmbedding,
+                r#"{"inputs":[{"content":[{"type":"image_url","image_url":"a"},{"type":"text","text":"images"},{"type":"image_url","image_url":{"url":"b"}}]}]}"#,
+                (2, false),
+            ),
+            (
+                NovaEmbedding,
+                r#"{"singleEmbeddingParams":{"image":{"format":"png","source":{"bytes":"a"}}}}"#,
+                (1, false),
+            ),
+            (
+                NovaEmbedding,
+                r#"{"singleEmbeddingParams":{"video":{"source":{"bytes":"a"}}}}"#,
+                (0, true),
+            ),
+        ] {
+            let (units, timed) = units(format, body);
+            assert_eq!((units.input_images, timed), expected, "{body}");
         }
     }
 

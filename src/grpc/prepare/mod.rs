@@ -382,7 +382,7 @@ impl Preparation {
         })
     }
 
-    /// Prepares a call of ApplyGuardrail. Such a call uses no tokens.
+    /// Prepares a call of ApplyGuardrail. Such a call uses no tokens, but units of the guardrail.
     fn ready_to_apply(
         &self,
         request: &ApplyGuardrailRequest,
@@ -410,12 +410,15 @@ impl Preparation {
             return Err(cancelled());
         }
         let accounts = &self.generation.accounts;
+        let scopes = accounts.scopes(self.caller.as_ref(), &target.name);
+        let Estimate { amounts, ceiling } =
+            estimate::estimate_guardrail(accounts, &scopes, request)?;
         Ok(Ready {
             candidates,
             projects: RouteProjects::default(),
-            scopes: accounts.scopes(self.caller.as_ref(), &target.name),
-            amounts: ONE_REQUEST,
-            ceiling: None,
+            scopes,
+            amounts,
+            ceiling: Some(ceiling),
             billing: Billing::default(),
             body: RequestBody::hashed(held(body, memory)?, || stop.is_set()),
             heartbeat: None,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Method, Preparation, Ready, cancelled};
 use crate::{
-    aws::Sampling,
+    access::limits::UsedUnits,
+    aws::{Billed, NativeFormat, Sampling},
     bedrock::RequestBody,
     bounds::{Share, Stop},
     error::Failure,
@@ -47,6 +48,9 @@ impl Preparation {
             return Err(native_bodies::off(&target));
         };
         let kind = first.route.kind;
+        let format = native_bodies::common_format(&candidates);
+        let is_priced_by_image = format.map(NativeFormat::billed) == Some(Billed::Images)
+            && estimate::have_price_of_images(accounts, &candidates);
         let mut settings = native_bodies::settings(&request);
         let defaults = self.defaults(&target);
         defaults::apply(&defaults, policy, kind, Sampling::Neither, &mut settings);
@@ -57,10 +61,10 @@ impl Preparation {
         };
         enforced.apply_to_settings(&mut settings)?;
         let models = NativeModels {
-            format: native_bodies::common_format(&candidates),
+            format,
             model_id: &first.route.model_id,
             target: &target.name,
-            counts_money: scopes.counts_money(),
+            one_result: scopes.counts_money() && !is_priced_by_image,
         };
         let body = enforced.apply_to_body(&models, &request.body, stop)?;
         if stop.is_set() {
@@ -70,15 +74,28 @@ impl Preparation {
         let is_streamed = self.method == Method::StreamInvokeModel;
         // For a stream, the bytes that are read limit the output, so no maximum is needed.
         let unknown = if is_streamed { u64::MAX } else { 0 };
+        let units = body.units.units(accounts.estimates().rerank_document);
+        let is_billed_by_tokens = format.is_none_or(|format| format.billed() == Billed::Tokens);
         let most = Ceiling {
-            input: body.json.len() as u64,
+            input: if is_billed_by_tokens {
+                body.json.len() as u64
+            } else {
+                0
+            },
             output: body.max_tokens.unwrap_or(unknown),
             is_streamed,
+            units: UsedUnits::Model(units),
         };
-        let Estimate { amounts, ceiling } =
-            estimate_native(accounts, &scopes, &candidates, most, billing)?;
+        let Estimate { amounts, ceiling } = estimate_native(
+            accounts,
+            &scopes,
+            &candidates,
+            most,
+            billing,
+            body.units.has_timed_media(),
+        )?;
         let native = NativeAnswers {
-            format: models.format,
+            format,
             have_end: native_bodies::all_write_text(&candidates),
         };
         let body = body.json.into_owned().into_bytes();

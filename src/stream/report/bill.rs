@@ -4,17 +4,21 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{
-    access::limits::{Amounts, Billing, Charge, Standings, UsageAccounting, UsedTokens},
+    access::limits::{
+        Amounts, Billing, Charge, GuardrailUnits, ModelUnits, Standings, UsageAccounting,
+        UsedTokens, UsedUnits,
+    },
     aws::pattern,
     config::Price,
     error::Reason,
     pb::{
-        CacheTtl, ContentBlockDeltaEvent, EstimatedCost, MetadataEvent, PerformanceConfigLatency,
-        PerformanceConfiguration, ServiceTier, ServiceTierType, StreamInvokeResponse,
-        content_block_delta_event::Delta, reasoning_content_block_delta,
+        BilledUnits, CacheTtl, ContentBlockDeltaEvent, EstimatedCost, MetadataEvent,
+        PerformanceConfigLatency, PerformanceConfiguration, ServiceTier, ServiceTierType,
+        StreamInvokeResponse, content_block_delta_event::Delta, reasoning_content_block_delta,
         stream_invoke_response::Event, tool_result_block_delta_content,
     },
     routing::Route,
+    stream::native_units::AnsweredUnits,
     telemetry::usage::UsageSource,
     translate::grown,
 };
@@ -49,6 +53,8 @@ pub(crate) struct Bill {
     answered: bool,
     used: Option<UsedTokens>,
     ceiling: Option<Ceiling>,
+    /// The units that the answer confirms.
+    units: Option<UsedUnits>,
 }
 
 /// The maximum usage of a call for which Bedrock reports no usage.
@@ -61,12 +67,15 @@ pub(crate) struct Ceiling {
     /// Whether the output arrives as a stream. If so, the bytes that were read are used, at most
     /// `output`.
     pub(crate) is_streamed: bool,
+    /// What Bedrock bills in addition to tokens.
+    pub(crate) units: UsedUnits,
 }
 
 /// The cost of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
     pub(crate) used: UsedTokens,
+    pub(crate) units: UsedUnits,
     /// The cost in 1e-9 US dollars. `None` if the model has no price.
     pub(crate) nano_usd: Option<u64>,
     /// The source of the usage.
@@ -96,6 +105,7 @@ impl Bill {
             answered: false,
             used: None,
             ceiling,
+            units: None,
         }
     }
 
@@ -118,10 +128,16 @@ impl Bill {
             }
             Some(Event::Metadata(event)) => {
                 self.usage(event);
-                if let (Some(used), Some(price)) = (self.used, &self.price) {
-                    let nano_usd = used.cost(price, self.billing);
-                    event.estimated_cost = Some(EstimatedCost {
-                        nano_usd: i64::try_from(nano_usd).unwrap_or(i64::MAX),
+                let units = self.used_units();
+                if let UsedUnits::Model(units) = units {
+                    event.billed_units = billed_units(units);
+                }
+                // Without reported tokens, the cost is known only if Bedrock bills none.
+                let has_no_tokens = self.ceiling.is_some_and(|ceiling| ceiling.input == 0);
+                if self.used.is_some() || has_no_tokens && units != UsedUnits::default() {
+                    let cost = self.cost(self.used.unwrap_or_default(), units);
+                    event.estimated_cost = cost.map(|nano_usd| EstimatedCost {
+                        nano_usd: saturated(nano_usd),
                     });
                 }
             }
@@ -133,6 +149,48 @@ impl Bill {
     pub(super) fn output(&mut self, bytes: usize) {
         self.answered = true;
         self.output_bytes += bytes as u64;
+    }
+
+    /// Records the images and queries that an answer confirms. The other units are those of the
+    /// request.
+    pub(super) fn answered(&mut self, answered: AnsweredUnits) {
+        let Some(UsedUnits::Model(asked)) = self.ceiling.map(|ceiling| ceiling.units) else {
+            return;
+        };
+        if answered != AnsweredUnits::default() {
+            self.units = Some(UsedUnits::Model(ModelUnits {
+                images: answered.images.unwrap_or(asked.images),
+                queries: answered.queries.unwrap_or(asked.queries),
+                ..asked
+            }));
+        }
+    }
+
+    /// Records the units that a guardrail reports.
+    pub(super) fn guardrail(&mut self, units: GuardrailUnits) {
+        self.units = Some(UsedUnits::Guardrail(units));
+    }
+
+    /// Returns the units of a call that Bedrock has answered: those that the answer confirms, or
+    /// else the maximum.
+    fn used_units(&self) -> UsedUnits {
+        let most = || self.ceiling.map(|ceiling| ceiling.units);
+        self.units.or_else(most).unwrap_or_default()
+    }
+
+    /// Returns the cost of a call. `None` if it has no price.
+    fn cost(&self, used: UsedTokens, units: UsedUnits) -> Option<u64> {
+        match units {
+            UsedUnits::Guardrail(units) => {
+                let prices = self.accounts.guardrail_prices()?;
+                Some(units.cost(prices))
+            }
+            UsedUnits::Model(units) => {
+                let price = self.price.as_ref()?;
+                let tokens = used.cost(price, self.billing);
+                Some(tokens.saturating_add(units.cost(&price.units)))
+            }
+        }
     }
 
     fn usage(&mut self, event: &MetadataEvent) {
@@ -176,6 +234,8 @@ impl Bill {
         let is_billed = self.answered || (attempts > 0 && may_be_billed(reason));
         let (used, source) = match (self.used, self.ceiling) {
             (Some(used), _) => (used, UsageSource::Reported),
+            // The answer confirms what Bedrock bills, and it has no tokens.
+            (None, _) if self.units.is_some() => (UsedTokens::default(), UsageSource::Reported),
             // This is an upper estimate, so that cancelling a call never makes it cheaper: the
             // whole input, and one token for each byte of output.
             (None, Some(ceiling)) if is_billed => {
@@ -193,10 +253,19 @@ impl Bill {
             }
             (None, _) => (UsedTokens::default(), UsageSource::None),
         };
-        let nano_usd = self.price.as_ref().map(|price| match source {
-            UsageSource::None => 0,
-            UsageSource::Reported | UsageSource::Estimated => used.cost(price, self.billing),
-        });
+        let units = match (source, self.ceiling.map(|ceiling| ceiling.units)) {
+            (UsageSource::None, Some(UsedUnits::Guardrail(_))) => {
+                UsedUnits::Guardrail(GuardrailUnits::default())
+            }
+            (UsageSource::None, _) => UsedUnits::default(),
+            (UsageSource::Reported | UsageSource::Estimated, _) => self.used_units(),
+        };
+        let cost = self.cost(used, units);
+        let nano_usd = match source {
+            // A call that is not billed costs nothing, not even the price of a call.
+            UsageSource::None => cost.map(|_| 0),
+            UsageSource::Reported | UsageSource::Estimated => cost,
+        };
         if let Some(charge) = self.charge.take() {
             let settled = charge.settle(Amounts {
                 requests: 1,
@@ -210,10 +279,25 @@ impl Bill {
         }
         Cost {
             used,
+            units,
             nano_usd,
             source,
         }
     }
+}
+
+/// Returns the units for the client. `None` if there are none.
+fn billed_units(units: ModelUnits) -> Option<BilledUnits> {
+    let billed = BilledUnits {
+        images: saturated(units.images),
+        input_images: saturated(units.input_images),
+        queries: saturated(units.queries),
+    };
+    (billed != BilledUnits::default()).then_some(billed)
+}
+
+fn saturated(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Returns the price of a route's model. The price is looked up by the model ID that is sent to

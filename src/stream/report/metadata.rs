@@ -1,7 +1,11 @@
 //! Records answers that are not streams of ConverseStream events.
 
 use super::CallReport;
-use crate::pb::{MetadataEvent, StreamInvokeResponse, UnknownEvent, stream_invoke_response::Event};
+use crate::{
+    access::limits::GuardrailUnits,
+    pb::{MetadataEvent, StreamInvokeResponse, UnknownEvent, stream_invoke_response::Event},
+    stream::native_units::AnsweredUnits,
+};
 
 impl CallReport {
     /// Records Bedrock's metadata about a call without events. Returns the metadata with the cost
@@ -15,6 +19,20 @@ impl CallReport {
         match response.event {
             Some(Event::Metadata(metadata)) => Some(metadata),
             _ => None,
+        }
+    }
+
+    /// Records what an answer says about its units.
+    pub(crate) fn answered_units(&mut self, answered: AnsweredUnits) {
+        if let Some(bill) = &mut self.bill {
+            bill.answered(answered);
+        }
+    }
+
+    /// Records the units that a guardrail reports.
+    pub(crate) fn guardrail_units(&mut self, units: GuardrailUnits) {
+        if let Some(bill) = &mut self.bill {
+            bill.guardrail(units);
         }
     }
 

@@ -7,7 +7,7 @@ use crate::{
     error::Reason,
     telemetry::{
         metrics::{CallerCall, CallerLabel, CallerTokens},
-        usage::{OpenRecord, RecordedTokens},
+        usage::{OpenRecord, RecordedTokens, RecordedUnits},
     },
 };
 
@@ -69,6 +69,7 @@ impl CallReport {
                 cache_read_input_tokens: used.cache_read,
                 cache_write_input_tokens: used.cache_write_5m.saturating_add(used.cache_write_1h),
             };
+            record.units = RecordedUnits(cost.units.counts().collect());
             record.usage = cost.source;
             record.delivered_output_tokens = match code {
                 OK => used.output,

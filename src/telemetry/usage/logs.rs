@@ -128,6 +128,12 @@ impl OtlpLogs {
         };
         let attributes = attributes.into_iter().filter(|(_, value)| is_set(value));
         log.add_attributes(attributes.map(|(key, value)| (Key::from_static_str(key), value)));
+        if !record.units.0.is_empty() {
+            let units = record.units.0.iter();
+            let units = units.map(|(name, number)| (Key::from_static_str(name), count(*number)));
+            let units = AnyValue::Map(Box::new(units.collect()));
+            log.add_attribute("bedrock_grpc.usage.units", units);
+        }
         if let Some(cost) = record.cost_nano_usd {
             log.add_attribute("bedrock_grpc.usage.cost_nano_usd", count(cost));
         }

@@ -22,7 +22,7 @@ use std::{
 use tokio::time::Instant;
 
 pub use open::OpenRecord;
-pub use record::{RecordedTokens, UsageRecord, UsageSource};
+pub use record::{RecordedTokens, RecordedUnits, UsageRecord, UsageSource};
 
 use self::{
     file::{JsonLines, RotatedFile, StandardOutput},
@@ -111,6 +111,7 @@ impl UsageRecords {
             stop_reason: String::new(),
             bedrock_request_id: String::new(),
             tokens: RecordedTokens::default(),
+            units: RecordedUnits::default(),
             usage: UsageSource::None,
             delivered_output_tokens: 0,
             cost_nano_usd: None,

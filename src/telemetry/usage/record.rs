@@ -50,6 +50,8 @@ pub struct UsageRecord {
     pub bedrock_request_id: String,
     /// The tokens that Bedrock billed.
     pub tokens: RecordedTokens,
+    /// What Bedrock billed in addition to tokens, or the gateway's upper estimate.
+    pub units: RecordedUnits,
     /// The source of the token counts.
     pub usage: UsageSource,
     /// The number of output tokens that the client received. It is exact only for complete answers.
@@ -75,6 +77,10 @@ pub struct RecordedTokens {
     /// Tokens that were written to the cache.
     pub cache_write_input_tokens: u64,
 }
+
+/// Counts of units, such as `images`, with their names. docs/usage.md describes them.
+#[derive(Clone, Debug, Default)]
+pub struct RecordedUnits(pub Vec<(&'static str, u64)>);
 
 /// The source of the token counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,6 +139,7 @@ impl UsageRecord {
         members.number("output_tokens", output_tokens);
         members.number("cache_read_input_tokens", cache_read_input_tokens);
         members.number("cache_write_input_tokens", cache_write_input_tokens);
+        members.numbers("units", &self.units.0);
         members.text("usage", self.usage.as_str());
         members.number("delivered_output_tokens", self.delivered_output_tokens);
         if let Some(cost) = self.cost_nano_usd {
@@ -177,6 +184,24 @@ impl Members<'_> {
         self.name(name);
         // Writing to memory cannot fail.
         let _infallible = write!(self.0, "{value}");
+    }
+
+    /// Writes numbers with their names as an object, unless there are none.
+    fn numbers(&mut self, name: &str, values: &[(&str, u64)]) {
+        if values.is_empty() {
+            return;
+        }
+        self.name(name);
+        self.0.push(b'{');
+        for (index, (name, value)) in values.iter().enumerate() {
+            if index > 0 {
+                self.0.push(b',');
+            }
+            write_text(self.0, name);
+            // Writing to memory cannot fail.
+            let _infallible = write!(self.0, ":{value}");
+        }
+        self.0.push(b'}');
     }
 
     fn display(&mut self, name: &str, value: fmt::Arguments<'_>) {
@@ -243,6 +268,7 @@ pub(super) mod tests {
             stop_reason: String::new(),
             bedrock_request_id: String::new(),
             tokens: RecordedTokens::default(),
+            units: RecordedUnits(vec![("images", 2)]),
             usage: UsageSource::Reported,
             delivered_output_tokens: 0,
             cost_nano_usd: None,
@@ -270,7 +296,8 @@ pub(super) mod tests {
             r#""model_id":"","source_region":"","account":"","project":"","attempts":1,"code":"OK","#,
             r#""reason":"","stop_reason":"","bedrock_request_id":"","input_tokens":0,"#,
             r#""output_tokens":0,"#,
-            r#""cache_read_input_tokens":0,"cache_write_input_tokens":0,"usage":"reported","#,
+            r#""cache_read_input_tokens":0,"cache_write_input_tokens":0,"#,
+            r#""units":{"images":2},"usage":"reported","#,
             r#""delivered_output_tokens":0,"duration_ms":5}"#,
             "\n",
         );

@@ -5,6 +5,7 @@ pub(crate) mod records;
 mod report;
 mod sinks;
 mod sums;
+mod units;
 
 use bedrock_emulator::Options;
 use bedrock_grpc::{

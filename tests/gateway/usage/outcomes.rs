@@ -157,7 +157,12 @@ async fn other_methods_have_records_and_cost_nothing() {
     assert_eq!(record["attempts"], 1);
     assert_eq!(
         (&record["usage"], tokens(&record)),
-        (&json!("none"), (0, 0))
+        (&json!("reported"), (0, 0))
+    );
+    assert_eq!(
+        record.get("cost_nano_usd"),
+        None,
+        "guardrails have no price"
     );
 
     let mut targets = test.gateway.targets();
