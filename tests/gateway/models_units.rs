@@ -62,7 +62,7 @@ pub(crate) fn ranking(documents: usize, length: usize) -> String {
 fn left(metadata: &MetadataMap) -> i64 {
     let left = metadata.get("x-ratelimit-remaining-nano-usd");
     let left = left.and_then(|left| left.to_str().ok()?.parse().ok());
-    left.expect("what is left of the budget")
+    left.unwrap()
 }
 
 /// Calls a model. Returns what is left of the budget, and the answer.
@@ -71,7 +71,7 @@ async fn paid(
     request: tonic::Request<InvokeModelRequest>,
 ) -> (i64, InvokeModelResponse) {
     let answered = soon(gateway.models().invoke_model(request)).await;
-    let answered: Response<InvokeModelResponse> = answered.expect("an answer");
+    let answered: Response<InvokeModelResponse> = answered.unwrap();
     (left(answered.metadata()), answered.into_inner())
 }
 
