@@ -10,7 +10,7 @@ use crate::harness::{
     MODEL, Process, Serve, Stream, ask, file, get, key_of, keyed, sha256_of, soon,
 };
 
-const CALLS: usize = 2_000;
+const CALLS: usize = 4_000;
 const DROPPED: &str = "bedrock_grpc_log_lines_dropped_total ";
 
 /// The log and the usage records fill their pipes, and the log overflows its queue, too. A thread
