@@ -30,6 +30,7 @@ mod metrics;
 mod models;
 #[cfg(test)]
 mod models_stream;
+#[cfg(test)]
 mod models_units;
 #[cfg(test)]
 mod outages;
@@ -43,6 +44,7 @@ mod raw_members;
 mod recorded;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
 mod retries;
 #[cfg(test)]
 mod routes;
