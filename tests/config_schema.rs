@@ -87,6 +87,15 @@ fn needed(place: &[&str]) -> Vec<(String, Value)> {
         ["prices", "[]", "service_tiers", _] | ["prices", "[]", "optimized_latency"] => {
             &[("input", "1"), ("output", "1")]
         }
+        ["prices", "[]", "image_tiers", "[]"] => &[("max_side", "1024"), ("per_image", "1")],
+        ["guardrail_prices"] => &[
+            ("topic", "1"),
+            ("content", "1"),
+            ("content_image", "1"),
+            ("sensitive_information", "1"),
+            ("contextual_grounding", "1"),
+            ("automated_reasoning", "1"),
+        ],
         ["access", "jwt", "[]"] => &[("issuer", "https://a.example"), ("audiences", "[m]")],
         ["access", "kubernetes"] => &[("audience", "m")],
         ["accounts", _] => &[("role_arn", "arn:aws:iam::123456789012:role/x")],
@@ -379,6 +388,7 @@ fn is_of_several_keys(problem: &Problem) -> bool {
         "cannot be discovered",
         "every call would be refused",
         "needs `prices`",
+        "needs `per_image`",
     ]
     .iter()
     .any(|words| problem.message.contains(words))
