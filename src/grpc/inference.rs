@@ -25,6 +25,7 @@ use super::{
     permission,
     prepare::{Method, Preparation, Prepared, Ready},
     receive::{Effort, Received, Receiver},
+    reservation::reserve,
     status,
     unary::UnaryCall,
 };
@@ -38,7 +39,7 @@ use crate::{
     },
     routing::{attempts::AttemptPolicy, retry_budget::RetryBudget},
     stream::{
-        AnswerThreads, Arrival, Bill, Call, CallReport, CallStream, Converse, Native, Operation,
+        AnswerThreads, Arrival, Call, CallReport, CallStream, Converse, Native, Operation,
         RateLimits, Times, Watchdog,
     },
     telemetry::Metrics,
@@ -473,29 +474,4 @@ fn watchdog_of(call: &UnaryCall<'_>, context: &CallContext) -> Watchdog {
 fn session_owner(bedrock: &Bedrock, context: &CallContext) -> Option<SessionOwner> {
     let caller = context.caller.as_ref()?;
     bedrock.session_owner(caller.name(), &caller.caller().session)
-}
-
-/// Reserves the maximum usage of the call from its limits.
-async fn reserve(
-    report: &mut CallReport,
-    ready: &Ready,
-    context: &CallContext,
-) -> Result<(), Failure> {
-    let accounts = &context.generation.accounts;
-    let has_prices = !accounts.prices().is_empty() || accounts.guardrail_prices().is_some();
-    let is_counted = !ready.scopes.is_empty() || has_prices;
-    if !is_counted && context.record.is_none() {
-        return Ok(());
-    }
-    let charge = accounts
-        .reserve(ready.scopes.clone(), ready.amounts)
-        .await
-        .map_err(|refusal| refusal.failure())?;
-    report.bill(Bill::new(
-        accounts.clone(),
-        charge,
-        ready.billing,
-        ready.ceiling,
-    ));
-    Ok(())
 }

@@ -21,6 +21,7 @@ mod native_bodies;
 mod permission;
 mod prepare;
 mod receive;
+mod reservation;
 mod service;
 mod status;
 mod targets;
