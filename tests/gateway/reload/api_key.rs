@@ -91,7 +91,7 @@ async fn a_renewed_api_key_takes_effect_without_breaking_a_stream() {
         );
         serve.open(ask("one")).await.tokens(2).await;
     }
-    write(&path, NEW);
+    write(&path, &format!("{NEW}\n"));
     serve.process.logged("has not changed").await;
 
     open.end().await.is_whole();
