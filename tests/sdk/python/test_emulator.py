@@ -97,7 +97,8 @@ def test_get_inference_profile(control):
 def test_foundation_models(control):
     models = control.list_foundation_models(byProvider="Amazon")["modelSummaries"]
     assert models and all(model["providerName"] == "Amazon" for model in models)
-    model = control.get_foundation_model(modelIdentifier=models[0]["modelId"])["modelDetails"]
+    text = next(model for model in models if model["outputModalities"] == ["TEXT"])
+    model = control.get_foundation_model(modelIdentifier=text["modelId"])["modelDetails"]
     assert model["responseStreamingSupported"] is True
 
 
