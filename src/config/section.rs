@@ -59,7 +59,7 @@ pub(super) struct Section<'a> {
     known: Vec<&'static str>,
     /// Those of the known keys whose value is a map.
     maps: Vec<&'static str>,
-    /// The keys that were present and have been read.
+    /// The keys that had a value and have been read.
     taken: Vec<&'static str>,
     reading: &'a Reading<'a>,
 }
@@ -104,8 +104,11 @@ impl<'a> Section<'a> {
         self.known.push(key);
         let index = self.entries.iter().position(|(k, _)| k.name == key)?;
         let (_, node) = self.entries.remove(index);
+        if matches!(node.value, Value::Null) {
+            return None;
+        }
         self.taken.push(key);
-        (!matches!(node.value, Value::Null)).then_some(node)
+        Some(node)
     }
 
     /// Returns whether a key is present and has not been read.
@@ -125,7 +128,8 @@ impl<'a> Section<'a> {
         self.known.extend(keys);
     }
 
-    /// Returns whether a key was present. The key must have been read before.
+    /// Returns whether a key had a value. The key must have been read before. A key without a value
+    /// counts as absent: it can be the end of a file that is only half written.
     pub(super) fn has_had(&self, key: &str) -> bool {
         self.taken.contains(&key)
     }

@@ -3,6 +3,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use super::media::MediaCounts;
 use crate::{
     access::limits::{
         Amounts, Billing, GuardrailUnits, Scopes, UsageAccounting, UsedUnits, most_expensive,
@@ -11,13 +12,14 @@ use crate::{
     config::{Estimates, Price, RequestPolicy},
     error::{Failure, Reason},
     pb::{
-        ApplyGuardrailRequest, ContentBlock, ConverseInput, DocumentSource, MediaSource,
-        content_block::Content, document_source,
-        guardrail_converse_content_block::Content as GuardrailContent, media_source,
-        tool_result_content_block,
+        ApplyGuardrailRequest, ContentBlock, ConverseInput, DocumentSource,
+        GuardrailConverseContentBlock, MediaSource, RawMember, content_block::Content,
+        document_source, guardrail_converse_content_block::Content as GuardrailContent,
+        media_source, system_content_block::Content as SystemContent, tool_result_content_block,
     },
     routing::RouteCandidate,
     stream::{Ceiling, billing_of, price_of},
+    translate::visit_json,
 };
 
 /// The maximum number of characters of a text unit of a guardrail. Source: Bedrock's price list.
@@ -266,6 +268,12 @@ fn input_tokens(
     for block in input.messages.iter().flat_map(|message| &message.content) {
         media.block(block);
     }
+    for block in &input.system {
+        if let Some(SystemContent::GuardContent(block)) = &block.content {
+            media.guarded(block);
+        }
+    }
+    media.raw(&input.raw_members);
     let stored = if kind == ModelIdKind::Prompt {
         estimates.prompt
     } else {
@@ -291,6 +299,7 @@ impl Media<'_> {
             Some(Content::Video(block)) => self.media(&block.source, self.estimates.video),
             Some(Content::Audio(block)) => self.media(&block.source, self.estimates.audio),
             Some(Content::Document(block)) => self.document(block.source.as_ref()),
+            Some(Content::GuardContent(block)) => self.guarded(block),
             Some(Content::ToolResult(block)) => {
                 for part in &block.content {
                     match &part.content {
@@ -307,6 +316,24 @@ impl Media<'_> {
             }
             _ => {}
         }
+    }
+
+    /// Counts the image of a block for a guardrail. Its bytes count as text, too.
+    fn guarded(&mut self, block: &GuardrailConverseContentBlock) {
+        if let Some(GuardrailContent::Image(_)) = &block.content {
+            self.tokens = self.tokens.saturating_add(self.estimates.image);
+        }
+    }
+
+    /// Counts media in raw members. Their bytes count as text, too.
+    fn raw(&mut self, members: &[RawMember]) {
+        let mut media = MediaCounts::default();
+        for member in members {
+            let steps = visit_json::steps(&member.pointer);
+            let name = steps.last().map_or("", String::as_str);
+            visit_json::visit(&member.json, name, &mut |name, leaf| media.see(name, leaf));
+        }
+        self.tokens = self.tokens.saturating_add(media.tokens(self.estimates));
     }
 
     fn media(&mut self, source: &Option<MediaSource>, tokens: u64) {

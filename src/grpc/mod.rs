@@ -16,6 +16,7 @@ mod inference;
 mod invoke_model;
 mod layers;
 mod limits;
+mod media;
 mod message_body;
 mod native_bodies;
 mod permission;

@@ -130,7 +130,7 @@ test("an answer that breaks off keeps what came, and says why", async () => {
   const exchange = await ended(page);
   const text = await exchange.locator(".failure").innerText();
   assert.match(text, /UPSTREAM_THROTTLED/);
-  assert.match(text, /broke off/);
+  assert.match(text, /cut off/);
   assert.match(text, /phase mid-stream/);
   assert.doesNotMatch(text, /Asked to wait/);
   assert.ok((await exchange.locator(".model .prose").textContent()).length > 20);

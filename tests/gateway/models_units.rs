@@ -240,3 +240,29 @@ async fn a_guardrail_is_charged_by_the_units_of_its_policies() {
     let answered = answered.unwrap();
     assert!(answered.into_inner().estimated_cost.unwrap().nano_usd > 0);
 }
+
+/// Media that a limit on tokens must cover although their bytes are elsewhere.
+#[tokio::test]
+async fn media_in_a_body_count_as_the_operator_estimates() {
+    let config = "
+targets:
+  nova: {model_id: 'amazon.nova-lite-v1:0', invoke_model: true}
+limits: {store: memory}
+estimates: {video: 200000}
+";
+    let team = "{methods: [InvokeModel], limits: {tokens_per_minute: 100000}}";
+    let (gateway, a, _) = two_teams(config, team).await;
+    let body = |block: &str| {
+        format!(
+            r#"{{"messages":[{{"role":"user","content":[{{"text":"hi"}}{block}]}}],"inferenceConfig":{{"maxTokens":10}}}}"#
+        )
+    };
+    let video = r#",{"video":{"format":"mp4","source":{"bytes":"aGk="}}}"#;
+    let refused = call(&gateway, keyed(request("nova", body(video)), &a)).await;
+    let refused = refused.expect_err("a refusal");
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+    let text = call(&gateway, keyed(request("nova", body("")), &a)).await;
+    if let Err(status) = text {
+        assert_ne!(status.code(), Code::ResourceExhausted, "{status:?}");
+    }
+}

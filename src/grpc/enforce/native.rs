@@ -153,6 +153,7 @@ impl Enforced<'_> {
                      units: &mut BodyUnits,
                      out: &mut Violations| {
             rules.value(in_fields, name, leaf, out);
+            units.media.see(name, leaf);
             if !in_fields {
                 return;
             }

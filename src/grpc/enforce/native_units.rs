@@ -5,6 +5,7 @@ use crate::{
     access::limits::ModelUnits,
     aws::{Billed, BilledMedia, NativeFormat},
     config::ImageQuality,
+    grpc::media::MediaCounts,
     translate::{
         json::{MAX_DEPTH, Reader, Syntax, ValueKind},
         visit_json::Leaf,
@@ -21,6 +22,8 @@ const DOCUMENTS_PER_QUERY: u64 = 100;
 #[derive(Debug, Default)]
 pub(in crate::grpc) struct BodyUnits {
     format: Option<NativeFormat>,
+    /// The media of the request, whose tokens are estimated.
+    pub(in crate::grpc) media: MediaCounts,
     images: u64,
     width: Option<f64>,
     height: Option<f64>,

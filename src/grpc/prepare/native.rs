@@ -78,7 +78,8 @@ impl Preparation {
         let is_billed_by_tokens = format.is_none_or(|format| format.billed() == Billed::Tokens);
         let most = Ceiling {
             input: if is_billed_by_tokens {
-                body.json.len() as u64
+                let media = body.units.media.tokens(accounts.estimates());
+                media.saturating_add(body.json.len() as u64)
             } else {
                 0
             },

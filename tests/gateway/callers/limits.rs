@@ -5,7 +5,7 @@ use std::time::Duration;
 use bedrock_grpc::{
     access::key::Secret,
     config::{Config, GroupOptions, LimitsStore, Price, Quota, Rates},
-    pb::{InferenceConfiguration, StreamInvokeRequest, stream_invoke_response::Event},
+    pb::{InferenceConfiguration, RawMember, StreamInvokeRequest, stream_invoke_response::Event},
 };
 use serde_json::Value;
 use tonic::{Code, metadata::MetadataMap};
@@ -245,6 +245,37 @@ async fn a_call_without_a_maximum_gets_one_if_its_tokens_are_limited() {
     let refused = gateway.stream(keyed(tokens(78), &a)).await;
     assert_eq!(refused.code(), Code::InvalidArgument);
     gateway.stream(keyed(tokens(78), &b)).await.is_whole();
+}
+
+/// Media are estimated wherever they are in the body, so that no spelling avoids a limit.
+#[tokio::test]
+async fn media_in_raw_members_count_as_media() {
+    let quota = Quota {
+        tokens_per_minute: Some(100_000),
+        ..Quota::default()
+    };
+    let (gateway, a, b) = gateway(quota, |config| {
+        config.access.estimates.image = 200_000;
+    })
+    .await;
+    let image = r#"{"image":{"format":"png","source":{"bytes":"aGk="}}}"#;
+    let members = [
+        ("/messages/0/content/1", image),
+        ("/messages/0/content/-", image),
+        ("/system", r#"[{"guardContent":{"image":{}}}]"#),
+    ];
+    for (pointer, json) in members {
+        let mut request = tokens(10);
+        request.input.as_mut().unwrap().raw_members = vec![RawMember {
+            pointer: pointer.to_owned(),
+            json: json.to_owned(),
+        }];
+        let refused = gateway.stream(keyed(request.clone(), &a)).await;
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{pointer}");
+        // Without a limit, only Bedrock decides.
+        let answered = gateway.stream(keyed(request, &b)).await;
+        assert_ne!(answered.code(), Code::ResourceExhausted, "{pointer}");
+    }
 }
 
 #[tokio::test]
