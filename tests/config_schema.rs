@@ -482,10 +482,6 @@ const HARMLESS: &[(&str, &str)] = &[
     ("tls.client_auth", "the default is that it is required"),
     ("bedrock.", "connections to AWS"),
     (
-        "accounts.name.role_arn",
-        "the account is incomplete without it",
-    ),
-    (
         "accounts.name.external_id",
         "AWS refuses the role without it",
     ),
@@ -494,10 +490,6 @@ const HARMLESS: &[(&str, &str)] = &[
     ("accounts.name.sts_region", "a default applies"),
     ("accounts.name.endpoints.", "connections to AWS"),
     ("targets.name.description", "a text"),
-    (
-        "targets.name.model_id",
-        "the target is incomplete without it",
-    ),
     (
         "targets.name.region",
         "the place of a route, which the fence restricts",
