@@ -12,7 +12,8 @@ from processes import Failed, check, run, until
 LONGEST = 2 * node.SYNC_SECONDS
 ALIAS = "renamed"
 WITH_ALIAS = {"config": {"targets": {ALIAS: {"model_id": "us.amazon.nova-lite-v1:0"}}}}
-PROBLEM = "outside of only: [eu]"
+ELSEWHERE = {"model_id": "us.amazon.nova-lite-v1:0", "region": "us-west-2", "project": "arn:aws:bedrock:us-east-1:123456789012:project/p"}
+PROBLEM = "is in us-east-1, not in us-west-2"
 JOB = "bedrock-grpc-check"
 
 
@@ -84,8 +85,8 @@ class Changes:
         """A configuration with which every new pod would fail changes nothing."""
         before, text = self._pods(), self._config()
         try:
-            # Only the service knows the Regions of a geography, so the chart renders it.
-            self._upgrade({"config": {**WITH_ALIAS["config"], "only": ["eu"]}})
+            # Only the service compares a project with the Regions of a target, so the chart renders it.
+            self._upgrade({"config": {"targets": {ALIAS: ELSEWHERE}}})
         except Failed as failure:
             check("helm upgrade with a bad configuration fails, and prints why", PROBLEM in str(failure), lambda failure=failure: str(failure))
         else:
