@@ -388,7 +388,7 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
 {{- define "bedrock-grpc.mayReach" -}}
 {{- $host := last . -}}
 {{- $may := not (or (contains ":" $host) (regexMatch "^[0-9]{1,3}(\\.[0-9]{1,3}){3}$" $host)) -}}
-{{- range $peer := first . -}}
+{{- range $peer := $may | ternary list (first .) -}}
   {{- if not $peer.ipBlock -}}
     {{- $may = true -}}
   {{- else -}}
