@@ -45,6 +45,8 @@ pub struct BedrockEvents {
     /// The memory budget of large frames. `None`: there is no limit.
     memory: Option<Arc<dyn FrameMemory>>,
     room: Room,
+    /// Whether bytes have arrived since [`Self::take_received`] was last called.
+    received: bool,
 }
 
 /// The memory of a large frame.
@@ -72,7 +74,14 @@ impl BedrockEvents {
             request_id,
             memory,
             room: Room::Unneeded,
+            received: false,
         }
+    }
+
+    /// Returns whether any bytes have arrived since the last call of this function. They may be a
+    /// part of an event.
+    pub fn take_received(&mut self) -> bool {
+        std::mem::take(&mut self.received)
     }
 
     /// Returns whether the next event waits for memory of the gateway, and not for Bedrock.
@@ -149,6 +158,7 @@ impl BedrockEvents {
                 Some(Ok(frame)) => {
                     if let Ok(chunk) = frame.into_data() {
                         read += chunk.len();
+                        self.received |= !chunk.is_empty();
                         self.decoder.push(chunk);
                     }
                 }

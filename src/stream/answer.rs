@@ -2,6 +2,7 @@
 
 use std::task::{Context, Poll};
 
+use super::timers::Timers;
 use crate::{
     bedrock::{BedrockEvent, BedrockEvents, FrameRoom},
     error::Failure,
@@ -25,11 +26,6 @@ impl UpstreamAnswer {
         }
     }
 
-    /// Returns whether the next event waits for memory of the gateway, and not for Bedrock.
-    pub(super) fn waits_for_memory(&self) -> bool {
-        self.frames.waits_for_memory()
-    }
-
     /// Returns the memory of the last event, if it is a large one.
     pub(super) fn room(&self) -> Option<FrameRoom> {
         self.frames.room()
@@ -40,6 +36,23 @@ impl UpstreamAnswer {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<BedrockEvent, Failure>>> {
         self.frames.poll_next(cx)
+    }
+
+    /// Polls for the next event. If there is none yet, tells the timers what the call waits for.
+    pub(super) fn poll_timed(
+        &mut self,
+        cx: &mut Context<'_>,
+        timers: &mut Timers,
+    ) -> Poll<Option<Result<BedrockEvent, Failure>>> {
+        let next = self.poll_next(cx);
+        if next.is_pending() {
+            if self.frames.waits_for_memory() {
+                timers.wait_for_memory();
+            } else {
+                timers.wait_for_bedrock(self.frames.take_received());
+            }
+        }
+        next
     }
 
     pub(super) async fn next(&mut self) -> Option<Result<BedrockEvent, Failure>> {

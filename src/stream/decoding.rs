@@ -106,11 +106,6 @@ impl<O: Operation> Decoding<O> {
         Poll::Ready(Some(decoded))
     }
 
-    /// Returns whether an event is being decoded.
-    pub(super) fn is_running(&self) -> bool {
-        self.running.is_some()
-    }
-
     /// Moves the decoding to the rest of the call.
     pub(super) fn take(&mut self) -> Self {
         Self {

@@ -196,14 +196,8 @@ impl<O: Operation> StateMachine<O> {
                     Poll::Ready(Alarm::Heartbeat { silent }) => {
                         return self.heartbeat(silent);
                     }
-                    Poll::Ready(Alarm::NoMetadata | Alarm::Silence { .. })
-                        if self.decoding.is_running() =>
-                    {
-                        self.timers.busy();
-                        continue;
-                    }
                     Poll::Ready(Alarm::NoMetadata) => silent_for(METADATA_WAIT),
-                    Poll::Ready(Alarm::Silence { .. }) if self.waits_for_memory() => no_memory(),
+                    Poll::Ready(Alarm::NoMemory) => no_memory(),
                     Poll::Ready(Alarm::Silence { limit }) => silent_for(limit),
                     Poll::Ready(Alarm::Deadline) => deadline_exceeded(),
                 },
@@ -231,11 +225,13 @@ impl<O: Operation> StateMachine<O> {
             }
             report.sent(deltas);
         }
+        self.timers.pause();
         self.client.takes(self.timers.last_told());
         Poll::Ready(Some(Ok(message)))
     }
 
     fn heartbeat(&mut self, silent: Duration) -> Poll<Next<O::Message>> {
+        self.timers.pause();
         self.client.takes(self.timers.last_told());
         Poll::Ready(Some(Ok(O::heartbeat(pb::HeartbeatEvent {
             silent: prost_types::Duration::try_from(silent).ok(),
@@ -245,11 +241,6 @@ impl<O: Operation> StateMachine<O> {
     /// Returns whether no further message will be added.
     fn is_over(&self) -> bool {
         self.verdict.is_some() || matches!(self.stage, Stage::Ended)
-    }
-
-    /// Returns whether the next event waits for memory of the gateway, and not for Bedrock.
-    fn waits_for_memory(&self) -> bool {
-        matches!(&self.stage, Stage::Streaming(answer) if answer.waits_for_memory())
     }
 
     /// Makes one step. If an earlier step left a failure, returns that failure instead.
@@ -288,10 +279,14 @@ impl<O: Operation> StateMachine<O> {
                 Poll::Ready(self.take(first, room))
             }
             Stage::Streaming(answer) => {
-                if let Some(decoded) = ready!(self.decoding.poll(cx)) {
+                let decoded = self.decoding.poll(cx);
+                if decoded.is_pending() {
+                    self.timers.pause();
+                }
+                if let Some(decoded) = ready!(decoded) {
                     return Poll::Ready(self.accept(decoded));
                 }
-                Poll::Ready(match ready!(answer.poll_next(cx)) {
+                Poll::Ready(match ready!(answer.poll_timed(cx, &mut self.timers)) {
                     Some(Ok(event)) => {
                         let room = answer.room();
                         self.take(event, room)

@@ -2,6 +2,9 @@
 //!
 //! An event only records the time of its arrival. The timer is reset when it fires, not for every
 //! event.
+//!
+//! The limits on Bedrock's silence run only while the gateway reads from Bedrock. While it waits for
+//! the client or for the decoding of an event, it reads nothing, so Bedrock cannot be heard.
 
 use std::{
     pin::Pin,
@@ -20,7 +23,7 @@ pub(super) const METADATA_WAIT: Duration = Duration::from_secs(10);
 pub(crate) struct Times {
     /// The time by which the call must have ended.
     pub(crate) deadline: Instant,
-    /// The longest time between two events from Bedrock.
+    /// The longest time for which Bedrock may send nothing between two events.
     pub(crate) idle: Duration,
     /// The interval of heartbeats to the client. If zero, the gateway sends none.
     pub(crate) heartbeat: Duration,
@@ -36,6 +39,8 @@ pub(super) enum Alarm {
         /// The time for which Bedrock may be silent.
         limit: Duration,
     },
+    /// The next event has waited for memory for as long as Bedrock may be silent.
+    NoMemory,
     /// The answer is complete, and `metadata` has not arrived in time.
     NoMetadata,
     /// Deltas that were held back are due.
@@ -47,12 +52,26 @@ pub(super) enum Alarm {
     },
 }
 
+/// What a call waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    /// The next bytes from Bedrock.
+    ForBedrock,
+    /// Memory for the next event, since this time.
+    ForMemory(Instant),
+    /// The client, or the decoding of an event, since this time.
+    Paused(Instant),
+}
+
 /// The timer of a call, and the times at which it must fire.
 #[derive(Debug)]
 pub(super) struct Timers {
     times: Times,
-    /// When the last event arrived. Before the first event, this is the start of the call.
+    /// When Bedrock was last heard: when its last event arrived or, if a part of the next one has
+    /// arrived, when that part did. Later by the time for which the gateway has not read since.
+    /// Before the first event, this is the start of the call.
     heard: Instant,
+    waits: Waits,
     /// When the client last received a message.
     told: Instant,
     any_event: bool,
@@ -72,6 +91,7 @@ impl Timers {
         let mut timers = Self {
             times,
             heard: now,
+            waits: Waits::ForBedrock,
             told: now,
             any_event: false,
             metadata_by: None,
@@ -85,8 +105,9 @@ impl Timers {
 
     /// Records that an event arrived that will be forwarded.
     pub(super) fn heard(&mut self) {
-        self.heard = Instant::now();
-        self.told = self.heard;
+        let now = Instant::now();
+        self.resume(now);
+        (self.heard, self.told) = (now, now);
         if !self.any_event {
             self.any_event = true;
             // The idle limit applies from the first event, and may be reached before the time to
@@ -102,15 +123,53 @@ impl Timers {
         self.set();
     }
 
-    /// Postpones the limits on Bedrock's silence, because an event has arrived that the gateway has
-    /// not decoded yet. The deadline stays.
-    pub(super) fn busy(&mut self) {
-        let now = Instant::now();
-        self.heard = now;
-        if let Some(by) = &mut self.metadata_by {
-            *by = now + METADATA_WAIT;
+    /// Stops the limits on Bedrock's silence, because the gateway waits for the client or for the
+    /// decoding of an event. The deadline stays.
+    pub(super) fn pause(&mut self) {
+        if self.waits == Waits::ForBedrock {
+            // The message or the event that is waited for is as old as this.
+            self.waits = Waits::Paused(self.told);
         }
-        self.set();
+    }
+
+    /// Records that the next event waits for memory. The limit of this wait begins now, unless it
+    /// has begun already.
+    pub(super) fn wait_for_memory(&mut self) {
+        if !matches!(self.waits, Waits::ForMemory(_)) {
+            let now = Instant::now();
+            self.resume(now);
+            self.waits = Waits::ForMemory(now);
+        }
+    }
+
+    /// Records that the gateway waits for bytes from Bedrock. `received`: some have just arrived,
+    /// but not a whole event.
+    pub(super) fn wait_for_bedrock(&mut self, received: bool) {
+        if received || self.waits != Waits::ForBedrock {
+            let now = Instant::now();
+            self.resume(now);
+            if received {
+                self.heard = now;
+            }
+        }
+    }
+
+    /// Continues the limits on Bedrock's silence. The time for which the gateway has not read does
+    /// not count.
+    fn resume(&mut self, now: Instant) {
+        let (Waits::ForMemory(since) | Waits::Paused(since)) = self.waits else {
+            return;
+        };
+        let paused = now.saturating_duration_since(since);
+        self.heard += paused;
+        if let Some(by) = &mut self.metadata_by {
+            *by += paused;
+        }
+        self.waits = Waits::ForBedrock;
+        // The timer may be set to a later time, because the limits did not apply.
+        if self.next_alarm() < self.timer.deadline() {
+            self.set();
+        }
     }
 
     /// Returns the time until which a complete answer waits for its `metadata`. `None` if the
@@ -178,9 +237,27 @@ impl Timers {
     }
 
     /// Returns the time at which the idle limit is reached. `None` before the first event, because
-    /// each attempt has a separate limit until then.
+    /// each attempt has a separate limit until then, and while the gateway does not read.
     fn silence_at(&self) -> Option<Instant> {
-        self.any_event.then(|| self.heard + self.times.idle)
+        let applies = self.any_event && self.waits == Waits::ForBedrock;
+        applies.then(|| self.heard + self.times.idle)
+    }
+
+    /// Returns the time at which the wait for memory becomes too long.
+    fn no_memory_at(&self) -> Option<Instant> {
+        match self.waits {
+            Waits::ForMemory(since) => Some(since + self.times.idle),
+            Waits::ForBedrock | Waits::Paused(_) => None,
+        }
+    }
+
+    /// Returns the time until which a complete answer waits for its `metadata`. The client has the
+    /// whole answer, so the limit includes waits for memory.
+    fn no_metadata_at(&self) -> Option<Instant> {
+        match self.waits {
+            Waits::ForBedrock | Waits::ForMemory(_) => self.metadata_by,
+            Waits::Paused(_) => None,
+        }
     }
 
     fn alarm(&self, now: Instant) -> Option<Alarm> {
@@ -188,8 +265,10 @@ impl Timers {
             Some(Alarm::Flush)
         } else if now >= self.times.deadline {
             Some(Alarm::Deadline)
-        } else if self.metadata_by.is_some_and(|at| now >= at) {
+        } else if self.no_metadata_at().is_some_and(|at| now >= at) {
             Some(Alarm::NoMetadata)
+        } else if self.no_memory_at().is_some_and(|at| now >= at) {
+            Some(Alarm::NoMemory)
         } else if self.silence_at().is_some_and(|at| now >= at) {
             Some(Alarm::Silence {
                 limit: self.times.idle,
@@ -206,8 +285,9 @@ impl Timers {
     fn next_alarm(&self) -> Instant {
         let alarms = [
             self.silence_at(),
+            self.no_memory_at(),
             self.heartbeat_at(),
-            self.metadata_by,
+            self.no_metadata_at(),
             self.flush_at,
         ];
         alarms
@@ -297,6 +377,88 @@ mod tests {
             ..times()
         });
         timers.heard();
+        assert_eq!(next(&mut timers).await, (Alarm::Silence { limit }, limit));
+    }
+
+    /// Waits without polling the timers, as while the client does not read.
+    async fn pass(time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    /// Timers of a call without heartbeats, of which an event has arrived.
+    fn heard_once() -> Timers {
+        let mut timers = Timers::start(Times {
+            heartbeat: Duration::ZERO,
+            ..times()
+        });
+        timers.heard();
+        timers
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_stops_the_idle_limit() {
+        let (mut timers, limit) = (heard_once(), times().idle);
+        timers.pause();
+        pass(2 * limit).await;
+        timers.wait_for_bedrock(false);
+        assert_eq!(next(&mut timers).await, (Alarm::Silence { limit }, limit));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_heartbeat_does_not_start_the_idle_limit_anew() {
+        let mut timers = Timers::start(times());
+        let (limit, heartbeat) = (times().idle, times().heartbeat);
+        timers.heard();
+        let (alarm, _) = next(&mut timers).await;
+        assert_eq!(alarm, Alarm::Heartbeat { silent: heartbeat });
+        timers.pause();
+        pass(limit).await;
+        timers.wait_for_bedrock(false);
+        let due = (Alarm::Heartbeat { silent: heartbeat }, Duration::ZERO);
+        assert_eq!(next(&mut timers).await, due);
+        let rest = limit - heartbeat;
+        assert_eq!(next(&mut timers).await, (Alarm::Silence { limit }, rest));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_of_an_event_starts_the_idle_limit_anew() {
+        let (mut timers, limit) = (heard_once(), times().idle);
+        pass(limit - Duration::from_secs(1)).await;
+        timers.wait_for_bedrock(true);
+        assert_eq!(next(&mut timers).await, (Alarm::Silence { limit }, limit));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_for_memory_has_a_limit_of_its_own() {
+        let (mut timers, limit) = (heard_once(), times().idle);
+        pass(limit / 2).await;
+        timers.wait_for_memory();
+        assert_eq!(next(&mut timers).await, (Alarm::NoMemory, limit));
+        timers.wait_for_bedrock(false);
+        let rest = limit / 2;
+        assert_eq!(next(&mut timers).await, (Alarm::Silence { limit }, rest));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_an_event_is_decoded_only_the_deadline_counts() {
+        let mut timers = heard_once();
+        timers.complete();
+        timers.pause();
+        let deadline = Duration::from_secs(100);
+        assert_eq!(next(&mut timers).await, (Alarm::Deadline, deadline));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_that_applies_again_is_kept_although_the_timer_was_set_later() {
+        let (mut timers, limit) = (heard_once(), times().idle);
+        timers.pause();
+        // Sets the timer to the deadline.
+        assert!(
+            tokio::time::timeout(2 * limit, next(&mut timers))
+                .await
+                .is_err()
+        );
+        timers.wait_for_bedrock(false);
         assert_eq!(next(&mut timers).await, (Alarm::Silence { limit }, limit));
     }
 

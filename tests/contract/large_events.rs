@@ -1,5 +1,7 @@
 //! Large events in Bedrock's answers take memory from the budget, and streams wait for it.
 
+use std::time::Duration;
+
 use bedrock_grpc::pb::{
     InvokeRequest, StreamInvokeRequest, content_block_delta_event::Delta,
     stream_invoke_response::Event,
@@ -189,6 +191,38 @@ async fn a_wait_for_memory_is_not_blamed_on_bedrock() {
     let why = status.status.message();
     assert!(why.contains("no memory"), "{why}");
     sent.await.unwrap().closed().await;
+}
+
+/// Events as large as these are read and decoded in several polls of the call.
+#[tokio::test]
+async fn a_client_that_pauses_is_not_blamed_on_bedrock() {
+    const IDLE: Duration = Duration::from_secs(2);
+    for mib in [1, 5] {
+        let mut upstream = Upstream::start().await;
+        let limits = "limits: {memory: 400MiB, idle: 2s}";
+        let gateway = Child::serve(&upstream.endpoint_url(), limits).await;
+        // With windows of 64 KiB.
+        let mut client = Client::with(gateway.address, |_| {}).await;
+        let (mut call, mut exchange) = begun(&mut client, &mut upstream).await;
+        let text = "x".repeat(mib * MIB);
+        let sent = tokio::spawn({
+            let text = text.clone();
+            async move {
+                for _ in 0..3 {
+                    exchange.token(&text).await;
+                }
+                exchange.finish().await;
+            }
+        });
+        // The first bytes of the first event have arrived.
+        call.read_messages(1).await;
+        assert!(call.read().await.unwrap());
+        tokio::time::sleep(IDLE + Duration::from_millis(500)).await;
+        let status = call.status().await.status;
+        assert_eq!(status.code(), Code::Ok, "{mib} MiB: {status:?}");
+        assert!(texts(&call) == [&text; 3], "{mib} MiB");
+        sent.await.unwrap();
+    }
 }
 
 #[tokio::test]
