@@ -3,8 +3,8 @@
 //! An event only records the time of its arrival. The timer is reset when it fires, not for every
 //! event.
 //!
-//! The limits on Bedrock's silence run only while the gateway reads from Bedrock. While it waits for
-//! the client or for the decoding of an event, it reads nothing, so Bedrock cannot be heard.
+//! The limits on Bedrock's silence run only while the gateway reads from Bedrock. While it waits
+//! for the client or for the decoding of an event, it reads nothing.
 
 use std::{
     pin::Pin,
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_wait_for_memory_has_a_limit_of_its_own() {
+    async fn the_wait_for_memory_has_a_separate_limit() {
         let (mut timers, limit) = (heard_once(), times().idle);
         pass(limit / 2).await;
         timers.wait_for_memory();

@@ -256,8 +256,8 @@ async fn a_reader_that_has_enough_cancels_the_call() {
     writer.send([start(), text("first")]);
     chat.wrote("first").await;
     chat.stop_reading();
-    // This is more than a pipe holds. A process that another test is starting at this moment has the
-    // pipe open, too, until it executes its program, so that a short text could still be written.
+    // This is more than a pipe holds. A process that another test is starting at this moment has
+    // the pipe open, too, until it executes its program, so a short text could still be written.
     writer.send([text(&"second".repeat(20_000))]);
     gone.await.unwrap();
     let ended = chat.end().await;

@@ -85,7 +85,7 @@ class Changes:
         """A configuration with which every new pod would fail changes nothing."""
         before, text = self._pods(), self._config()
         try:
-            # Only the service compares a project with the Regions of a target, so the chart renders it.
+            # Only the service compares a project with a target's Regions, so the chart renders it.
             self._upgrade({"config": {"targets": {ALIAS: ELSEWHERE}}})
         except Failed as failure:
             check("helm upgrade with a bad configuration fails, and prints why", PROBLEM in str(failure), lambda failure=failure: str(failure))
