@@ -30,7 +30,17 @@ impl Load {
     /// Opens `count` slots, spread over this time. Each slot makes a call, reads the answer to its
     /// end, and makes the next call.
     pub(crate) fn start(way: &Way, count: usize, over: Duration) -> Self {
-        let watch = Arc::new(Watch::default());
+        Self::start_paced(way, count, over, None)
+    }
+
+    /// Like [`Self::start`], but also records how late tokens are that are sent at this interval.
+    pub(crate) fn start_paced(
+        way: &Way,
+        count: usize,
+        over: Duration,
+        period: Option<Duration>,
+    ) -> Self {
+        let watch = Arc::new(Watch::with_period(period));
         let begun = tokio::time::Instant::now();
         let mut slots = JoinSet::new();
         for slot in 0..count {

@@ -10,9 +10,12 @@ use std::{
 
 use crate::Error;
 
-/// Counts tokens and calls, and records times to the first message.
+/// Counts tokens and calls, and records times to the first message and delays of tokens.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
+    /// The time between two tokens of a stream. Without it, delays are not recorded.
+    period: Option<Duration>,
+    delays: Mutex<Vec<Duration>>,
     tokens: AtomicU64,
     calls: AtomicU64,
     answered: AtomicU64,
@@ -32,6 +35,14 @@ pub(crate) struct Count {
 }
 
 impl Watch {
+    /// Returns an observer of streams whose tokens are sent at this interval.
+    pub(super) fn with_period(period: Option<Duration>) -> Self {
+        Self {
+            period,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn count(&self) -> Count {
         Count {
             tokens: self.tokens.load(Ordering::Relaxed),
@@ -44,6 +55,11 @@ impl Watch {
     /// function.
     pub(crate) fn take_first(&self) -> Vec<Duration> {
         std::mem::take(&mut self.first.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns the delays of tokens that were recorded since the last call of this function.
+    pub(crate) fn take_delays(&self) -> Vec<Duration> {
+        std::mem::take(&mut self.delays.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// # Errors
@@ -68,6 +84,7 @@ impl Watch {
             begun: Instant::now(),
             first_of_slot,
             answered: false,
+            due: None,
         }
     }
 }
@@ -78,6 +95,9 @@ pub(super) struct Call<'a> {
     begun: Instant,
     first_of_slot: bool,
     answered: bool,
+    /// When the next token is due: one period after the last one was due, or after it arrived if it
+    /// arrived earlier. A stream's earliest token so far is its reference.
+    due: Option<Instant>,
 }
 
 impl Call<'_> {
@@ -98,6 +118,21 @@ impl Call<'_> {
         self.watch
             .tokens
             .fetch_add(u64::from(is_token), Ordering::Relaxed);
+        if let (true, Some(period)) = (is_token, self.watch.period) {
+            self.delay(period);
+        }
+    }
+
+    fn delay(&mut self, period: Duration) {
+        let now = Instant::now();
+        let due = self.due.map_or(now, |due| due.min(now));
+        self.due = Some(due + period);
+        let mut delays = self
+            .watch
+            .delays
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        delays.push(now - due);
     }
 
     /// Records that the call ended successfully.

@@ -23,6 +23,9 @@ pub(crate) enum Method {
     Stream,
     /// `Invoke`, whose answer is one message without deltas.
     Unary,
+    /// `Invoke` of a prompt to which the model generates nothing, so that the emulator's pace does
+    /// not delay the answer.
+    Silent,
 }
 
 /// The destination and the protocol of calls.
@@ -43,7 +46,11 @@ impl Way {
         method: Method,
         connections: usize,
     ) -> Result<Self, Error> {
-        let input = Some(question::input());
+        let prompt = match method {
+            Method::Stream | Method::Unary => question::LONG,
+            Method::Silent => question::SILENT,
+        };
+        let input = Some(question::input(prompt));
         let target = MODEL.to_owned();
         let (path, message) = match method {
             Method::Stream => {
@@ -54,7 +61,9 @@ impl Way {
                 };
                 ("StreamInvoke", request.encode_to_vec())
             }
-            Method::Unary => ("Invoke", InvokeRequest { target, input }.encode_to_vec()),
+            Method::Unary | Method::Silent => {
+                ("Invoke", InvokeRequest { target, input }.encode_to_vec())
+            }
         };
         let length = u32::try_from(message.len())?.to_be_bytes();
         let body = Bytes::from([&[0], &length[..], &message].concat());
@@ -69,7 +78,7 @@ impl Way {
 
     /// ConverseStream over HTTP/1.1.
     pub(crate) fn bedrock_http1(address: SocketAddr) -> Self {
-        let body = question::body();
+        let body = question::body(question::LONG);
         let head = format!(
             "POST {} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             question::path(),
@@ -90,7 +99,7 @@ impl Way {
         let request = Request::post(format!("https://{address}{}", question::path()))
             .header("content-type", "application/json")
             .body(())?;
-        let body = Bytes::from(question::body());
+        let body = Bytes::from(question::body(question::LONG));
         let framing = Framing::EventStream;
         Self::http2(connections, address, Some(ca_pem), request, body, framing).await
     }

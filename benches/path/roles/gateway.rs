@@ -35,6 +35,8 @@ pub(super) async fn run(
             region: Some("us-east-1".to_owned()),
             endpoint_url: Some(endpoint),
             extra_ca_file: ca_file.map(Into::into),
+            // Enough for 20,000 streams, of which the emulator allows 100 per connection.
+            max_connections: 400,
             ..config::bedrock::BedrockOptions::default()
         },
         limits: Limits {

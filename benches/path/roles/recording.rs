@@ -1,4 +1,4 @@
-//! The answer that the emulator replays: this many tokens of text.
+//! The answers that the emulator replays: tokens of text.
 
 use std::{fs, io};
 
@@ -20,19 +20,27 @@ const WORDS: [&str; 8] = [
     " light.",
 ];
 
-/// Returns a recording of the request, with an answer of this length.
+/// Returns two recordings: [`question::LONG`] with an answer of this length, and
+/// [`question::SILENT`] with an empty answer.
 ///
 /// # Errors
 /// Fails if the temporary folder cannot be written.
 pub(super) fn of(tokens: usize) -> io::Result<Replay> {
-    let body: Value = serde_json::from_str(&question::body())?;
-    let request = json!({"modelId": question::MODEL, "body": body});
-    let meta = json!({"operation": "converse-stream", "status": 200});
-    let folder = tempfile::tempdir()?;
-    fs::write(folder.path().join("request.json"), request.to_string())?;
-    fs::write(folder.path().join("meta.json"), meta.to_string())?;
-    fs::write(folder.path().join("response.body"), answer(tokens))?;
-    Replay::load(folder.path())
+    let all = tempfile::tempdir()?;
+    for (name, prompt, tokens) in [
+        ("long", question::LONG, tokens),
+        ("silent", question::SILENT, 0),
+    ] {
+        let body: Value = serde_json::from_str(&question::body(prompt))?;
+        let request = json!({"modelId": question::MODEL, "body": body});
+        let meta = json!({"operation": "converse-stream", "status": 200});
+        let folder = all.path().join(name);
+        fs::create_dir(&folder)?;
+        fs::write(folder.join("request.json"), request.to_string())?;
+        fs::write(folder.join("meta.json"), meta.to_string())?;
+        fs::write(folder.join("response.body"), answer(tokens))?;
+    }
+    Replay::load(all.path())
 }
 
 fn answer(tokens: usize) -> BytesMut {

@@ -12,17 +12,20 @@ pub(super) struct Scenario {
     streams: usize,
     tokens: usize,
     tokens_per_second: f64,
-    quantiles: &'static [f64],
-    goal: Goal,
+    goals: &'static [(f64, Goal)],
 }
 
-/// The goals, compared with a client that calls Bedrock directly over enough connections.
+/// The goal of a quantile.
 #[derive(Clone, Copy)]
 enum Goal {
-    /// At most this many milliseconds more.
+    /// At most this many milliseconds more than a client that calls Bedrock directly over enough
+    /// connections.
     Added(f64),
-    /// At most this many times as long.
-    Ratio(f64),
+    /// At most this many times as long as such a client.
+    TimesDirect(f64),
+    /// At most this many times as long as through the byte proxy. The slowest calls of a crowd
+    /// mainly wait for a core, and a proxy makes them wait, too.
+    TimesProxy(f64),
 }
 
 pub(super) const SCENARIOS: [Scenario; 2] = [
@@ -32,8 +35,7 @@ pub(super) const SCENARIOS: [Scenario; 2] = [
         streams: 1,
         tokens: 5,
         tokens_per_second: f64::INFINITY,
-        quantiles: &[0.5],
-        goal: Goal::Added(0.3),
+        goals: &[(0.5, Goal::Added(0.3))],
     },
     Scenario {
         name: "first-crowd",
@@ -42,8 +44,7 @@ pub(super) const SCENARIOS: [Scenario; 2] = [
         streams: 500,
         tokens: 20,
         tokens_per_second: 20.0,
-        quantiles: &[0.5, 0.99],
-        goal: Goal::Ratio(2.0),
+        goals: &[(0.5, Goal::TimesDirect(3.0)), (0.99, Goal::TimesProxy(2.0))],
     },
 ];
 
@@ -69,22 +70,23 @@ impl Scenario {
             Side::DirectHttp1,
             Side::GatewayHttp2,
             Side::DirectHttp2,
+            Side::Proxy,
         ];
         // For each side, the quantiles of each repetition.
-        let mut seen: [Vec<Vec<f64>>; 4] = Default::default();
+        let mut seen: [Vec<Vec<f64>>; 5] = Default::default();
         for _ in 0..repeats {
             for (side, seen) in sides.into_iter().zip(&mut seen) {
                 let first = measure(&stage, side, shape).await?.first;
                 seen.push(self.quantiles(first)?);
             }
         }
-        let [http1, direct1, http2, direct2] = seen;
+        let [http1, direct1, http2, direct2, proxy] = seen;
         Ok([
             (Side::GatewayHttp1, http1, direct1),
             (Side::GatewayHttp2, http2, direct2),
         ]
         .into_iter()
-        .flat_map(|(side, gateway, direct)| self.rows(side, &gateway, &direct))
+        .flat_map(|(side, gateway, direct)| self.rows(side, &gateway, &direct, &proxy))
         .collect())
     }
 
@@ -93,27 +95,37 @@ impl Scenario {
         first.sort_unstable();
         let last = first.len().checked_sub(1);
         let last = last.ok_or_else(|| format!("{}: no call was answered", self.name))?;
-        let at = |quantile: &f64| first[(last as f64 * quantile).round() as usize];
+        let at = |(quantile, _): &(f64, Goal)| first[(last as f64 * quantile).round() as usize];
         let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-        Ok(self.quantiles.iter().map(at).map(milliseconds).collect())
+        Ok(self.goals.iter().map(at).map(milliseconds).collect())
     }
 
-    fn rows(&self, side: Side, gateway: &[Vec<f64>], direct: &[Vec<f64>]) -> Vec<Row> {
-        let rows = self.quantiles.iter().enumerate().map(|(at, quantile)| {
+    fn rows(
+        &self,
+        side: Side,
+        gateway: &[Vec<f64>],
+        direct: &[Vec<f64>],
+        proxy: &[Vec<f64>],
+    ) -> Vec<Row> {
+        let rows = self.goals.iter().enumerate().map(|(at, (quantile, goal))| {
             let figures = |seen: &[Vec<f64>]| seen.iter().map(|one| one[at]).collect::<Vec<_>>();
-            let pairs = || figures(gateway).into_iter().zip(figures(direct));
+            let (name, baseline) = match goal {
+                Goal::Added(_) | Goal::TimesDirect(_) => ("direct", direct),
+                Goal::TimesProxy(_) => ("byte proxy", proxy),
+            };
+            let pairs = || figures(gateway).into_iter().zip(figures(baseline));
             let added = median(pairs().map(|(a, b)| a - b).collect());
             let ratio = median(pairs().map(|(a, b)| a / b).collect());
-            let (relation, goal, met) = match self.goal {
+            let (relation, goal, met) = match goal {
                 Goal::Added(most) => (
                     format!("+{added:.2} ms"),
                     format!("≤ +{most:.1} ms"),
-                    added <= most,
+                    added <= *most,
                 ),
-                Goal::Ratio(most) => (
+                Goal::TimesDirect(most) | Goal::TimesProxy(most) => (
                     format!("{ratio:.2} x"),
                     format!("≤ {most:.1} x"),
-                    ratio <= most,
+                    ratio <= *most,
                 ),
             };
             Row {
@@ -125,7 +137,7 @@ impl Scenario {
                 ),
                 upstream: side.upstream(),
                 gateway: format!("{:.2} ms", median(figures(gateway))),
-                reference: format!("direct {:.2}", median(figures(direct))),
+                reference: format!("{name} {:.2}", median(figures(baseline))),
                 relation,
                 goal,
                 met: Some(met),

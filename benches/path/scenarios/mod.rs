@@ -5,6 +5,7 @@ mod cpu;
 mod first;
 mod memory;
 mod refusals;
+mod scale;
 
 use std::time::Duration;
 
@@ -20,12 +21,12 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// The time between the last stream's start and the measurement.
 const SETTLE: Duration = Duration::from_millis(300);
 
-/// Runs the scenarios with these names, or all.
+/// Runs the scenarios with these names, or all; the full form of `scale` only by its name.
 pub(crate) async fn run(short: bool, only: &[String]) -> Result<Vec<Row>, Error> {
     let names: Vec<&str> = cpu::SCENARIOS
         .iter()
         .map(|scenario| scenario.name)
-        .chain([memory::NAME, refusals::NAME])
+        .chain([memory::NAME, refusals::NAME, scale::NAME])
         .chain(first::SCENARIOS.iter().map(|scenario| scenario.name))
         .collect();
     if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
@@ -53,6 +54,10 @@ pub(crate) async fn run(short: bool, only: &[String]) -> Result<Vec<Row>, Error>
         if wanted(scenario.name) {
             rows.extend(scenario.run(short).await?);
         }
+    }
+    // The full form needs more file descriptors than most machines allow by default.
+    if wanted(scale::NAME) && (short || !only.is_empty()) {
+        rows.extend(scale::run(short).await?);
     }
     Ok(rows)
 }
