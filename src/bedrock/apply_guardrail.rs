@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::{
     Bedrock, RequestBody, failure,
-    request_key::{RequestKey, SdkOperation},
+    request_key::{CallHeaders, RequestKey, SdkOperation},
 };
 use crate::error::Failure;
 
@@ -59,7 +59,7 @@ impl Bedrock {
             call.guardrail_version(version).send()
         };
         let response = self
-            .exchange(source_region, key, None, body, by_sdk)
+            .exchange(source_region, key, CallHeaders::default(), body, by_sdk)
             .await?;
         let (status, content_type) = (response.status, response.content_type());
         // A proxy or load balancer answered instead of Bedrock.

@@ -8,7 +8,7 @@ use super::{
     Bedrock, BedrockEvents, FrameMemory, RequestBody,
     exchange::Response,
     failure,
-    request_key::{RequestKey, SdkOperation},
+    request_key::{CallHeaders, RequestKey, SdkOperation},
 };
 use crate::error::{Failure, Reason};
 
@@ -65,7 +65,7 @@ impl Bedrock {
         let key = RequestKey::new(SdkOperation::ConverseStream, model_id);
         let by_sdk = |client: &Client| client.converse_stream().model_id(model_id).send();
         let response = self
-            .exchange(source_region, key, None, body, by_sdk)
+            .exchange(source_region, key, CallHeaders::default(), body, by_sdk)
             .await?;
         stream_of(response, self.frame_memory())
     }

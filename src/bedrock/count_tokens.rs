@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     Bedrock, RequestBody, failure,
-    request_key::{RequestKey, SdkOperation},
+    request_key::{CallHeaders, RequestKey, SdkOperation},
 };
 use crate::error::Failure;
 
@@ -55,7 +55,7 @@ impl Bedrock {
         let key = RequestKey::new(SdkOperation::CountTokens, model_id);
         let by_sdk = |client: &Client| client.count_tokens().model_id(model_id).send();
         let response = self
-            .exchange(source_region, key, None, body, by_sdk)
+            .exchange(source_region, key, CallHeaders::default(), body, by_sdk)
             .await?;
         let request_id = response.request_id().to_owned();
         let (status, content_type) = (response.status, response.content_type().to_owned());

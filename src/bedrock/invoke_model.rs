@@ -16,7 +16,7 @@ use super::{
     exchange::Response,
     failure,
     http::ResponseBody,
-    request_key::{GuardrailKey, RequestKey, SdkOperation},
+    request_key::{CallHeaders, GuardrailKey, RequestKey, SdkOperation},
 };
 use crate::error::Failure;
 
@@ -179,7 +179,6 @@ impl ModelOptions {
     ) -> RequestKey<'a> {
         RequestKey {
             project: project.map(|project| Cow::Borrowed(&**project)),
-            accept: self.accept.as_deref().map(Cow::Borrowed),
             guardrail: self.guardrail.as_ref().map(|guardrail| GuardrailKey {
                 identifier: guardrail.identifier.as_str().into(),
                 version: guardrail.version.as_str().into(),
@@ -187,8 +186,15 @@ impl ModelOptions {
             }),
             latency: self.latency.as_deref().map(Cow::Borrowed),
             service_tier: self.service_tier.as_deref().map(Cow::Borrowed),
-            has_request_metadata: self.request_metadata.is_some(),
+            headers: self.headers().names(),
             ..RequestKey::new(operation, model_id)
+        }
+    }
+
+    fn headers(&self) -> CallHeaders<'_> {
+        CallHeaders {
+            accept: self.accept.as_deref(),
+            request_metadata: self.request_metadata.as_deref(),
         }
     }
 }
@@ -225,9 +231,8 @@ impl Bedrock {
         let by_sdk = |client: &Client| {
             with_options!(client.invoke_model().model_id(model_id), options).send()
         };
-        let metadata = options.request_metadata.as_deref();
         let response = self
-            .exchange(source_region, key, metadata, body, by_sdk)
+            .exchange(source_region, key, options.headers(), body, by_sdk)
             .await?;
         let request_id = response.request_id().to_owned();
         let (status, content_type) = (response.status, response.content_type());
@@ -286,9 +291,8 @@ impl Bedrock {
             let call = client.invoke_model_with_response_stream();
             with_options!(call.model_id(model_id), options).send()
         };
-        let metadata = options.request_metadata.as_deref();
         let response = self
-            .exchange(source_region, key, metadata, body, by_sdk)
+            .exchange(source_region, key, options.headers(), body, by_sdk)
             .await?;
         let content_type = response.header("x-amzn-bedrock-content-type");
         let head = ModelHead::read(&response, content_type.unwrap_or_default());

@@ -13,7 +13,7 @@ use super::{
     exchange::{Exchange, Response},
     failure,
     http::Error,
-    request_key::RequestKey,
+    request_key::{CallHeaders, RequestKey},
     request_templates::BySdk,
     signature,
 };
@@ -21,8 +21,7 @@ use crate::{error::Failure, telemetry::metrics::SdkRequest};
 
 impl Bedrock {
     /// Sends a request to a source Region, and returns the successful response when its headers
-    /// have arrived. `metadata` is the request metadata, if it is sent as a header. `by_sdk` makes
-    /// the same request by the SDK, whose result is not needed.
+    /// have arrived. `by_sdk` makes the same request by the SDK, whose result is not needed.
     ///
     /// # Errors
     ///
@@ -31,7 +30,7 @@ impl Bedrock {
         &self,
         source_region: &str,
         key: RequestKey<'_>,
-        metadata: Option<&str>,
+        headers: CallHeaders<'_>,
         body: RequestBody,
         by_sdk: impl FnOnce(&Client) -> F,
     ) -> Result<Response, Failure>
@@ -42,7 +41,7 @@ impl Bedrock {
         let regional = self.regional(source_region)?;
         // The future has several kilobytes. It is boxed, so that it is not moved with every future
         // that contains it.
-        let reason = match Box::pin(self.repeat(&regional, &key, metadata, &body)).await? {
+        let reason = match Box::pin(self.repeat(&regional, &key, headers, &body)).await? {
             Ok(response) => return Ok(response),
             Err(reason) => reason,
         };
@@ -55,7 +54,8 @@ impl Bedrock {
             .in_project(key.project.as_deref().map(str::to_owned));
         let (output, extracted) = exchange.run(Box::pin(by_sdk(&regional.client))).await;
         if let Some(sent) = extracted.request {
-            regional.templates.learn(key, sent, &body, source_region);
+            let templates = &regional.templates;
+            templates.learn(key, headers, sent, &body, source_region);
         }
         match (extracted.response, output) {
             (Some(response), _) => Ok(response),
@@ -70,7 +70,7 @@ impl Bedrock {
         &self,
         regional: &Regional,
         key: &RequestKey<'_>,
-        metadata: Option<&str>,
+        headers: CallHeaders<'_>,
         body: &RequestBody,
     ) -> Result<Result<Response, BySdk>, Failure> {
         let template = match regional.templates.get(key) {
@@ -81,7 +81,7 @@ impl Bedrock {
         let identity = identity.map_err(|error| failure::of_no_response(&*error))?;
         let time = signature::timestamp(regional.skew.now());
         let trace = self.trace();
-        let request = || template.request(&identity, &time, metadata, trace, body);
+        let request = || template.request(&identity, &time, headers, trace, body);
         let Some(first) = request() else {
             return Ok(Err(BySdk::Credentials));
         };

@@ -34,14 +34,38 @@ pub(super) struct RequestKey<'a> {
     pub(super) resource: Cow<'a, str>,
     /// The version of the guardrail, for ApplyGuardrail.
     pub(super) version: Cow<'a, str>,
-    pub(super) accept: Option<Cow<'a, str>>,
     pub(super) guardrail: Option<GuardrailKey<'a>>,
     pub(super) latency: Option<Cow<'a, str>>,
     pub(super) service_tier: Option<Cow<'a, str>>,
     /// The project, if a header contains it. ConverseStream has it in its body.
     pub(super) project: Option<Cow<'a, str>>,
-    /// Whether a header contains request metadata. A template replaces the header's value.
-    pub(super) has_request_metadata: bool,
+    /// The headers that the request has. A template replaces their values.
+    pub(super) headers: CallHeaderNames,
+}
+
+/// Which of the [`CallHeaders`] a request has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct CallHeaderNames {
+    accept: bool,
+    request_metadata: bool,
+}
+
+/// The values of headers that callers choose freely, so they are not a part of the key.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct CallHeaders<'a> {
+    /// The requested media type of the answer.
+    pub(super) accept: Option<&'a str>,
+    /// The request metadata, if it is sent as a header.
+    pub(super) request_metadata: Option<&'a str>,
+}
+
+impl CallHeaders<'_> {
+    pub(super) fn names(&self) -> CallHeaderNames {
+        CallHeaderNames {
+            accept: self.accept.is_some(),
+            request_metadata: self.request_metadata.is_some(),
+        }
+    }
 }
 
 /// The guardrail of a request, if headers contain it.
@@ -59,12 +83,11 @@ impl<'a> RequestKey<'a> {
             operation,
             resource: Cow::Borrowed(resource),
             version: Cow::Borrowed(""),
-            accept: None,
             guardrail: None,
             latency: None,
             service_tier: None,
             project: None,
-            has_request_metadata: false,
+            headers: CallHeaderNames::default(),
         }
     }
 
@@ -74,7 +97,6 @@ impl<'a> RequestKey<'a> {
         RequestKey {
             resource: owned(self.resource),
             version: owned(self.version),
-            accept: self.accept.map(owned),
             guardrail: self.guardrail.map(|guardrail| GuardrailKey {
                 identifier: owned(guardrail.identifier),
                 version: owned(guardrail.version),
@@ -84,7 +106,7 @@ impl<'a> RequestKey<'a> {
             latency: self.latency.map(owned),
             service_tier: self.service_tier.map(owned),
             project: self.project.map(owned),
-            has_request_metadata: self.has_request_metadata,
+            headers: self.headers,
         }
     }
 }

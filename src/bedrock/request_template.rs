@@ -24,23 +24,28 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request,
-    header::{AUTHORIZATION, CONTENT_LENGTH, HOST},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HOST},
     request::Parts,
 };
 
 use super::{
     RequestBody,
+    request_key::CallHeaders,
     signature::{ALGORITHM, Scope, Signable, SignedHeaders, canonical_path},
 };
 use crate::telemetry::trace::{TRACEPARENT, TraceContext};
 
+/// The name of `accept` in requests of InvokeModelWithResponseStream.
+const BEDROCK_ACCEPT: HeaderName = HeaderName::from_static("x-amzn-bedrock-accept");
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const INVOCATION_ID: HeaderName = HeaderName::from_static("amz-sdk-invocation-id");
 const REQUEST_METADATA: HeaderName = HeaderName::from_static("x-amzn-bedrock-request-metadata");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 /// The headers whose values differ from request to request.
-const VARYING: [HeaderName; 6] = [
+const VARYING: [HeaderName; 8] = [
+    ACCEPT,
     AUTHORIZATION,
+    BEDROCK_ACCEPT,
     CONTENT_LENGTH,
     DATE,
     INVOCATION_ID,
@@ -144,12 +149,16 @@ impl Identities {
 }
 
 impl RequestTemplate {
-    /// Creates a template from a request with this body.
+    /// Creates a template from a request with these headers and this body.
     ///
     /// # Errors
     ///
     /// Fails if the request cannot be repeated, or if its identity is not available at once.
-    pub(super) fn new(sent: SentRequest, body: &RequestBody) -> Result<Self, Unrepeatable> {
+    pub(super) fn new(
+        sent: SentRequest,
+        call_headers: CallHeaders<'_>,
+        body: &RequestBody,
+    ) -> Result<Self, Unrepeatable> {
         let SentRequest {
             mut head,
             components,
@@ -192,7 +201,7 @@ impl RequestTemplate {
             features: identity.data().map(features_of).unwrap_or_default(),
             identities,
         };
-        let again = template.repeated(&identity, &original, body);
+        let again = template.repeated(&identity, &original, call_headers, body);
         if again == Some(original) {
             Ok(template)
         } else {
@@ -205,12 +214,12 @@ impl RequestTemplate {
         &self,
         identity: &Identity,
         original: &HeaderMap,
+        call_headers: CallHeaders<'_>,
         body: &RequestBody,
     ) -> Option<HeaderMap> {
         let text = |name: HeaderName| original.get(name).map(HeaderValue::to_str);
         let time = text(DATE).transpose().ok()?.unwrap_or_default();
-        let metadata = text(REQUEST_METADATA).transpose().ok()?;
-        let mut headers = self.headers(identity, time, metadata, body)?;
+        let mut headers = self.headers(identity, time, call_headers, body)?;
         headers.insert(INVOCATION_ID, original.get(INVOCATION_ID)?.clone());
         for added in [HOST, HeaderName::from_static(TRACEPARENT)] {
             if !original.contains_key(&added) {
@@ -229,21 +238,21 @@ impl RequestTemplate {
         self.identities.resolve().await
     }
 
-    /// Returns the request with another body and other request metadata, signed by an identity from
-    /// [`Self::identity`]. It carries the trace context. `None` if the SDK must make this request,
-    /// because its user agent would differ.
+    /// Returns the request with another body and other headers of the call, signed by an identity
+    /// from [`Self::identity`]. It carries the trace context. `None` if the SDK must make this
+    /// request, because its user agent would differ.
     pub(super) fn request(
         &self,
         identity: &Identity,
         time: &str,
-        metadata: Option<&str>,
+        call_headers: CallHeaders<'_>,
         trace: Option<&TraceContext>,
         body: &RequestBody,
     ) -> Option<Request<Bytes>> {
         if identity.data().map(features_of).unwrap_or_default() != self.features {
             return None;
         }
-        let mut headers = self.headers(identity, time, metadata, body)?;
+        let mut headers = self.headers(identity, time, call_headers, body)?;
         headers.insert(INVOCATION_ID, invocation_id()?);
         match trace {
             Some(span) => {
@@ -270,13 +279,21 @@ impl RequestTemplate {
         &self,
         identity: &Identity,
         time: &str,
-        metadata: Option<&str>,
+        call_headers: CallHeaders<'_>,
         body: &RequestBody,
     ) -> Option<HeaderMap> {
         let mut headers = self.head.headers.clone();
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.bytes().len()));
-        if let Some(metadata) = metadata {
+        if let Some(metadata) = call_headers.request_metadata {
             headers.insert(REQUEST_METADATA, HeaderValue::from_str(metadata).ok()?);
+        }
+        if let Some(accept) = call_headers.accept {
+            // The template has one of the two.
+            for name in [ACCEPT, BEDROCK_ACCEPT] {
+                if let Some(value) = headers.get_mut(name) {
+                    *value = HeaderValue::from_str(accept).ok()?;
+                }
+            }
         }
         let authorization = match &self.authentication {
             Authentication::Bearer => {
@@ -425,7 +442,7 @@ mod tests {
             template.request(
                 &Identity::from(credentials),
                 "20260102T030405Z",
-                None,
+                CallHeaders::default(),
                 None,
                 &body,
             )

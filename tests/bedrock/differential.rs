@@ -114,7 +114,9 @@ impl OneCall {
         if let Operation::InvokeModel(options) | Operation::InvokeModelWithResponseStream(options) =
             &mut operation
         {
-            options.request_metadata = options.request_metadata.take().map(|_| String::new());
+            for value in [&mut options.accept, &mut options.request_metadata] {
+                *value = value.take().map(|_| String::new());
+            }
         }
         (operation, self.resource.clone())
     }
@@ -368,16 +370,22 @@ fn calls() -> Vec<OneCall> {
         is_flex: true,
         request_metadata: Some(r#"{"team":"a"}"#.to_owned()),
     };
+    let accepting = |media_type: &str| Options {
+        accept: Some(media_type.to_owned()),
+        ..Options::default()
+    };
     let no_trace = Options {
         guardrail: Some(("gr-1".to_owned(), "2".to_owned(), false)),
         ..Options::default()
     };
-    // Calls with different metadata are made from the same request of the SDK.
+    // Calls with different metadata or media types are made from the same request of the SDK.
     for options in [
         all,
         no_trace,
         metadata(r#"{"team":"a","cost":"1  2   3"}"#),
         metadata(r#"{"team":"another"}"#),
+        accepting("application/json"),
+        accepting("image/png,  */*"),
     ] {
         for operation in [
             Operation::InvokeModel(options.clone()),
