@@ -120,22 +120,24 @@ where
             && this.buffer.len() < SHARED_WRITE
         {
             match this.messages.as_mut().poll_next(cx) {
-                Poll::Ready(Some(Ok(message))) if is_large(message.encoded_len()) => {
+                Poll::Ready(Some(Ok(message))) => {
+                    let length = message.encoded_len();
+                    if !is_large(length) {
+                        encode(&message, length, this.buffer);
+                        if this.buffer.len() > SHARED_WRITE {
+                            *this.room = this.rooms.get();
+                        }
+                        continue;
+                    }
                     let room = this.rooms.get();
                     let held = room.clone().map(|room| room as FrameRoom);
                     let encoded = this.threads.run(held, move || {
                         let mut buffer = BytesMut::new();
-                        encode(&message, &mut buffer);
+                        encode(&message, length, &mut buffer);
                         drop(message);
                         take(&mut buffer, room)
                     });
                     *this.encoding = Some(Box::pin(encoded));
-                }
-                Poll::Ready(Some(Ok(message))) => {
-                    encode(&message, this.buffer);
-                    if this.buffer.len() > SHARED_WRITE {
-                        *this.room = this.rooms.get();
-                    }
                 }
                 Poll::Ready(Some(Err(status))) => *this.end = End::With(status),
                 Poll::Ready(None) => *this.end = End::With(Status::ok("")),
@@ -168,8 +170,8 @@ where
     }
 }
 
-fn encode(message: &impl Message, buffer: &mut BytesMut) {
-    let length = message.encoded_len();
+/// Appends a message whose encoded form has this length.
+fn encode(message: &impl Message, length: usize, buffer: &mut BytesMut) {
     buffer.reserve(PREFIX + length);
     buffer.put_u8(0);
     // Bedrock's events and the answers of unary methods have limits far below 4 GiB.

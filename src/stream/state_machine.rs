@@ -120,7 +120,10 @@ impl<O: Operation> StateMachine<O> {
                 bedrock = bedrock.in_account(&route.account, owner.as_ref());
             }
             let bedrock = bedrock.in_project(projects.to_add(&route));
+            // The future has several kilobytes. It is boxed, so that it is not moved with every
+            // future that contains it.
             let opened = O::open(bedrock, Arc::clone(&route), settings.clone(), body.clone());
+            let opened = Box::pin(opened);
             let request_id = Arc::clone(&id);
             async move {
                 let open = OpenCall::on(Arc::clone(&route));
