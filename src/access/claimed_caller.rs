@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// The beginning of the names of Kubernetes service accounts. The namespace and the name follow.
+/// The prefix of the names of Kubernetes service accounts. The namespace and the name follow.
 pub(super) const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
 /// The kind of credential that contains a name. A name identifies a caller only together with its

@@ -33,10 +33,10 @@ use crate::{
     telemetry::{Metrics, metrics},
 };
 
-/// The beginning of the paths of health checks. Health checks need no credential, because probes
-/// have none.
+/// The prefix of the paths of health checks. Health checks need no credential, because probes have
+/// none.
 const HEALTH: &str = "/grpc.health.v1.Health/";
-/// The beginning of the paths of reflection. Reflection needs no credential if
+/// The prefix of the paths of reflection. Reflection needs no credential if
 /// `access.open_reflection` is set.
 const REFLECTION: &str = "/grpc.reflection.";
 

@@ -36,7 +36,7 @@ pub struct Snapshot {
     service_accounts: HashMap<Arc<str>, Identity>,
     /// Finds callers by the URI or DNS name of a certificate.
     certificates: HashMap<Arc<str>, Identity>,
-    /// Finds callers by the beginning of a certificate's URI. The longest prefix comes first.
+    /// Finds callers by a prefix of a certificate's URI. The longest prefix comes first.
     certificate_prefixes: Vec<(Arc<str>, Identity)>,
     /// A cache of callers that are not configured, or for which a credential names additional
     /// groups.

@@ -22,7 +22,7 @@ use crate::config::Hosts;
 
 /// Headers by which proxies name the client. Others begin with one of [`OF_PROXIES`].
 const FORWARDED: &[&str] = &["forwarded", "via", "true-client-ip", "cf-connecting-ip"];
-/// The beginnings of further headers of proxies.
+/// The prefixes of further headers of proxies.
 const OF_PROXIES: &[&str] = &["x-forwarded-", "x-real-", "x-client-", "x-envoy-"];
 
 /// The configuration in use as JSON, with secrets masked. Cheap to clone; all clones show the same.

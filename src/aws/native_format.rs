@@ -60,7 +60,7 @@ const NAMES: &[(&str, NativeFormat)] = &[
     ("titan_text", TitanText),
 ];
 
-/// The body formats of foundation models, by the beginning of their IDs. The first match applies.
+/// The body formats of foundation models, by the prefix of their IDs. The first match applies.
 ///
 /// Source: Bedrock's user guide, "Inference request parameters and response fields for foundation
 /// models", with a page for each provider, and "Foundation model information" for the APIs of
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(NativeFormat::named("turbo"), None);
     }
 
-    /// A more specific beginning must be before a less specific one.
+    /// A longer prefix must be listed before a shorter one that it begins with.
     #[test]
     fn each_beginning_can_match() {
         for (start, format) in FORMATS {

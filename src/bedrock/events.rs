@@ -51,7 +51,7 @@ pub struct BedrockEvents {
 
 /// The memory of a large frame.
 enum Room {
-    /// No frame needs any.
+    /// The next frame needs no memory from the budget.
     Unneeded,
     /// The next frame waits for it. No more bytes are read meanwhile.
     Awaited(Reservation),

@@ -37,8 +37,8 @@ use crate::{error::Failure, telemetry::trace::TraceContext};
 const PROJECT_HEADER: &str = "x-amzn-bedrock-projectidentifier";
 
 tokio::task_local! {
-    /// The exchange of the current task. The hooks belong to the client and find the exchange here:
-    /// with hooks of a call, the SDK would build a configuration for each call.
+    /// The exchange of the current task. The client's hooks find the exchange here. If each call
+    /// had its own hooks, the SDK would build a configuration for each call.
     static EXCHANGE: Exchange;
 }
 

@@ -15,11 +15,11 @@ mod log_interval;
 mod owner;
 mod shares;
 mod stop;
-mod work;
+mod work_queue;
 
 pub use leaving::Leaving;
 pub use log_interval::LogInterval;
 pub use owner::ShareOwner;
 pub use shares::{Limited, Share, Shares};
 pub use stop::Stop;
-pub use work::{QueueFull, WorkQueue};
+pub use work_queue::{QueueFull, WorkQueue};

@@ -30,7 +30,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Returns the output streams of this process. The global choice of colours must be set before.
+    /// Returns the output streams of this process. Set the global colour choice first.
     pub fn of_process() -> Self {
         Self {
             out_is_terminal: io::stdout().is_terminal(),

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Config, ConfigFile, KeysByCaller, LimitsStore, SCHEMA, default_budget, masked};
 
-/// The beginning of every reference in the schema.
+/// The prefix of every reference in the schema.
 const DEFS: &str = "#/$defs/";
 
 /// What can be added to the configuration only while the gateway runs.

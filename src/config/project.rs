@@ -161,7 +161,7 @@ pub(super) fn read_patterns(section: &mut Section<'_>) -> Option<ProjectPatterns
     let patterns = section.list("projects", |text| {
         let text = units::text(text)?;
         let named = text.replace('*', "x");
-        // A `*` can replace a whole part of an ARN, also one that consists of digits.
+        // A `*` can replace a whole part of an ARN, including the account ID.
         let is_arn = named.starts_with("arn:") && pattern::check(&text).is_ok();
         if text == "*" || is_arn || project::is_identifier(&named) {
             Ok(text)

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-/// The beginning of a reference to a file, inside the braces.
+/// The prefix of a reference to a file, inside the braces.
 const FILE: &str = "file:";
 
 /// A part of a value.

@@ -2,8 +2,8 @@
 
 use serde_saphyr::Error;
 
-/// The cures of mistakes, by a part of the library's message.
-const CURES: &[(&str, &str)] = &[
+/// What to write instead, by a part of the library's message.
+const ADVICE: &[(&str, &str)] = &[
     (
         "unclosed bracket '['",
         "the list that begins here is not closed; add `]`",
@@ -116,9 +116,9 @@ pub(super) fn described(error: &Error) -> String {
     }
     let message = error.to_string();
     let message = without_place(&message);
-    let cure = CURES.iter().find(|(part, _)| message.contains(part));
-    let cure = match (cure, message.strip_prefix("unexpected character: ")) {
-        (Some((_, cure)), _) => (*cure).to_owned(),
+    let advice = ADVICE.iter().find(|(part, _)| message.contains(part));
+    let advice = match (advice, message.strip_prefix("unexpected character: ")) {
+        (Some((_, advice)), _) => (*advice).to_owned(),
         (None, Some(character)) => of_character(character.trim_matches(['`', '\''])),
         // A value has a type, such as `!!int`, that it does not match.
         (None, None) if message.starts_with("invalid ") => {
@@ -127,7 +127,7 @@ pub(super) fn described(error: &Error) -> String {
         }
         (None, None) => message.to_owned(),
     };
-    format!("not valid YAML: {cure}")
+    format!("not valid YAML: {advice}")
 }
 
 /// Returns the message for a character that no value can begin with. The library shows control

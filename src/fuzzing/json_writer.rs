@@ -28,7 +28,7 @@ pub fn json_writer(bytes: &[u8]) {
     let checked = json::check_until(text, &Stop::never());
     assert!(matches!(checked, Ok(()) | Err(NotJson::TooDeep)), "{text}");
     match (parsed(text), expected) {
-        // JSON of the input that only serde_json's values cannot represent.
+        // The input is valid JSON that serde_json's values cannot represent.
         (None, _) => assert!(is_json(text), "{text}"),
         (Some(value), expected) => assert_eq!(Some(value), expected, "{text}"),
     }

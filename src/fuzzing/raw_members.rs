@@ -39,9 +39,9 @@ pub fn raw_members(bytes: &[u8]) {
         return;
     }
 
-    // Each member is inserted, or has a problem and changes nothing.
-    // Reads the numbers of this text: serde_json may round the same number in another one to a
-    // neighbour.
+    // Each member is inserted, or has a problem and changes nothing. The numbers are parsed from
+    // this text, because serde_json may round the same decimal in another text to a different
+    // float.
     let Some(mut expected) = parsed(&text) else {
         return;
     };

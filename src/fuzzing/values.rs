@@ -29,7 +29,7 @@ pub(super) fn normal(value: Value) -> Value {
 }
 
 /// Returns whether two values are the same, apart from the last digits of floats: serde_json may
-/// round two decimals of one number to neighbours.
+/// round two decimals of the same number to adjacent floats.
 pub(super) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => {

@@ -1,4 +1,5 @@
-//! The memory of Bedrock's answers, which share the budget of requests.
+//! Accounts for the memory of Bedrock's answers. It is taken from the same budget as that of
+//! requests.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -12,8 +13,9 @@ use crate::{
 /// The maximum size of the answer that `Invoke` collects, in bytes of its events. Source:
 /// docs/limits.md.
 const MAX_ANSWER: usize = 64 << 20;
-/// The memory that such an answer takes without the budget, in bytes: twice the size of its events.
-/// Most answers are smaller, so they succeed even if other clients use up the budget.
+/// The memory that such an answer may use without a reservation from the budget, in bytes: twice
+/// the size of its events. Most answers are smaller, so they succeed even if other clients use up
+/// the budget.
 const FREE_ANSWER: usize = 256 << 10;
 /// The step in which a larger answer takes memory from the budget, in bytes.
 const ANSWER_STEP: usize = 64 << 10;

@@ -14,7 +14,7 @@ use crate::{
     error::{Failure, Phase, Reason, Upstream},
     pb::{ApplyGuardrailResponse, GuardrailUsage},
     routing::{Route, attempts::AttemptLog},
-    stream::{AnswerThreads, CallReport, is_large, origin},
+    stream::{AnswerThreads, CallReport, answer_origin, is_large},
     translate,
 };
 
@@ -67,7 +67,7 @@ pub(super) async fn run(
     Ok(ApplyGuardrailResponse {
         guardrail_identifier: identifier.clone(),
         guardrail_version: version.clone(),
-        target: Some(origin::target(&ready.target, &route)),
+        target: Some(answer_origin::target(&ready.target, &route)),
         request_id: call.request_id.to_owned(),
         bedrock_request_id,
         attempts,

@@ -18,7 +18,7 @@ use crate::{
     error::{Failure, Reason},
     pb::CountTokensResponse,
     routing::{Route, attempts::AttemptLog},
-    stream::{CallReport, origin},
+    stream::{CallReport, answer_origin},
 };
 
 /// The text of a CountTokens body before and after the Converse request.
@@ -44,7 +44,7 @@ pub(super) async fn run(
     Ok(CountTokensResponse {
         input_tokens,
         counted_by,
-        target: Some(origin::target(&ready.target, &answered.route)),
+        target: Some(answer_origin::target(&ready.target, &answered.route)),
         request_id: call.request_id.to_owned(),
         bedrock_request_id: answered.request_id,
         attempts,

@@ -21,10 +21,10 @@ use crate::{
         attempts::{self, AttemptLog, AttemptPolicy, Begun, Opened},
     },
     stream::{
-        CallReport, log_detail,
+        CallReport, answer_origin, log_detail,
         native_units::AnsweredUnits,
         native_usage::{self, Counts},
-        origin, silent_for,
+        silent_for,
     },
 };
 
@@ -70,7 +70,7 @@ pub(super) async fn run(
         service_tier: of_call.service_tier,
         estimated_cost: metadata.estimated_cost,
         billed_units: metadata.billed_units,
-        target: Some(origin::target(&ready.target, &route)),
+        target: Some(answer_origin::target(&ready.target, &route)),
         request_id: call.request_id.to_owned(),
         bedrock_request_id,
         attempts,

@@ -8,7 +8,7 @@ mod count_tokens;
 mod count_tokens_input;
 mod defaults;
 #[cfg(test)]
-mod endings;
+mod ending_tests;
 mod enforce;
 mod estimate;
 mod generation;

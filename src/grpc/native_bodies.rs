@@ -12,7 +12,7 @@ use crate::{
         ServiceTierType, StreamInvokeModelRequest,
     },
     routing::{RouteCandidate, Target},
-    translate::grown,
+    translate::open_enum,
 };
 
 /// Returns the failure for a target without the key `invoke_model`.
@@ -78,7 +78,7 @@ pub(super) fn options(accept: Option<String>, settings: &ConverseInput) -> Model
         let identifier = config.guardrail_identifier.clone()?;
         let version = config.guardrail_version.clone()?;
         // The header has the names in upper case.
-        let trace = grown::word::<GuardrailTrace>(config.trace, &config.trace_name);
+        let trace = open_enum::word::<GuardrailTrace>(config.trace, &config.trace_name);
         let trace = trace.map(str::to_ascii_uppercase);
         (!identifier.is_empty()).then_some(ModelGuardrail {
             identifier,
@@ -87,10 +87,10 @@ pub(super) fn options(accept: Option<String>, settings: &ConverseInput) -> Model
         })
     });
     let latency = settings.performance_config.as_ref().and_then(|config| {
-        grown::word::<PerformanceConfigLatency>(config.latency, &config.latency_name)
+        open_enum::word::<PerformanceConfigLatency>(config.latency, &config.latency_name)
     });
     let service_tier = settings.service_tier.as_ref().map(|tier| {
-        grown::word::<ServiceTierType>(tier.r#type, &tier.type_name).unwrap_or("default")
+        open_enum::word::<ServiceTierType>(tier.r#type, &tier.type_name).unwrap_or("default")
     });
     // The pairs are sorted by key, so that equal requests have equal headers.
     let metadata: BTreeMap<_, _> = settings.request_metadata.iter().collect();

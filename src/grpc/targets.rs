@@ -15,7 +15,7 @@ use crate::{
         ListTargetsResponse, RouteHealth, Target, target_service_server::TargetService,
     },
     routing::{RouteCandidate, Router, health::Availability},
-    stream::origin,
+    stream::answer_origin,
     validate::{self, Violations},
 };
 
@@ -168,7 +168,7 @@ fn pb_route(router: &Router, candidate: &RouteCandidate, now: Instant) -> pb::Ro
         .and_then(|until| prost_types::Duration::try_from(until - now).ok());
     pb::Route {
         model_id: route.model_id.clone(),
-        kind: origin::kind(route.kind).into(),
+        kind: answer_origin::kind(route.kind).into(),
         source_region: route.source_region.clone(),
         destination_regions: route.destination_regions(),
         status: profile

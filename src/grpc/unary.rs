@@ -20,8 +20,8 @@ use crate::{
         attempts::{AttemptLog, may_succeed_elsewhere},
     },
     stream::{
-        CallReport, deadline_exceeded, draining, log_detail, native_units::AnsweredUnits, origin,
-        revoked,
+        CallReport, answer_origin, deadline_exceeded, draining, log_detail,
+        native_units::AnsweredUnits, revoked,
     },
     telemetry::trace::TraceContext,
 };
@@ -145,7 +145,7 @@ impl UnaryCall<'_> {
         let made = log.attempts();
         let unanswered = answered.as_ref().err().map(|failure| failure.reason);
         report.attempts(&made, unanswered);
-        let mut attempts: Vec<_> = made.iter().map(origin::attempt).collect();
+        let mut attempts: Vec<_> = made.iter().map(answer_origin::attempt).collect();
         match answered {
             Ok(mut answered) => {
                 report.route(&answered.route);

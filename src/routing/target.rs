@@ -60,7 +60,7 @@ impl RouteCandidate {
         self.route.native_format().or(self.body_format)
     }
 
-    /// Returns on which side of its fences the route lies.
+    /// Returns whether the route is inside all of its fences, outside of one, or unknown.
     pub fn side(&self) -> Side {
         let sides = self.fences.iter().map(|fence| self.route.side_of(fence));
         sides.fold(Side::Inside, |worst, side| match (worst, side) {

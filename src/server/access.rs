@@ -1,8 +1,8 @@
-//! Creates the rules that identify callers, and the accounts that count their usage.
+//! Creates the rules that identify callers, and the accounting of their usage.
 
 use std::sync::Arc;
 
-use super::{contents::Contents, tls};
+use super::{file_contents::FileContents, tls};
 use crate::{
     access::{
         Rules, Snapshot, Verifier,
@@ -24,7 +24,7 @@ pub(super) type RulesAndTokens = (Rules, Option<TokenVerifier>);
 /// problems.
 pub(super) fn rules(
     access: &Access,
-    contents: &Contents,
+    contents: &FileContents,
     tls: Option<&tls::Loaded>,
     before: Option<&TokenVerifier>,
     names: &Arc<Names>,
@@ -51,7 +51,7 @@ pub(super) fn rules(
     Ok((rules, tokens))
 }
 
-/// Creates the accounts that count tokens and costs.
+/// Creates the accounting of tokens and costs.
 pub(super) fn accounts(
     config: &Config,
     store: &Arc<dyn Store>,
@@ -69,14 +69,14 @@ pub(super) fn accounts(
 }
 
 /// Returns whether the keys file contains a key.
-pub(super) fn has_keys(access: &Access, contents: &Contents) -> bool {
+pub(super) fn has_keys(access: &Access, contents: &FileContents) -> bool {
     let keys = keys_of_file(access, contents);
     keys.is_some_and(|keys| keys.values().any(|keys| !keys.is_empty()))
 }
 
 /// Returns the key and a message if there is no keys file, or if it is valid and contains no key. A
 /// file without keys has probably not been written yet.
-pub(super) fn without_keys(config: &Config, contents: &Contents) -> Option<(String, String)> {
+pub(super) fn without_keys(config: &Config, contents: &FileContents) -> Option<(String, String)> {
     let keys = match &config.access.keys_file {
         Some(_) => keys_of_file(&config.access, contents)?,
         None => KeysByCaller::new(),
@@ -85,12 +85,12 @@ pub(super) fn without_keys(config: &Config, contents: &Contents) -> Option<(Stri
 }
 
 /// Returns the keys in the keys file. `None` if there is no valid keys file.
-pub(super) fn keys_of_file(access: &Access, contents: &Contents) -> Option<KeysByCaller> {
+pub(super) fn keys_of_file(access: &Access, contents: &FileContents) -> Option<KeysByCaller> {
     let path = access.keys_file.as_deref()?;
     config::check_keys(path, contents.of(path)).ok()
 }
 
-fn read(access: &Access, contents: &Contents, names: &Arc<Names>) -> Result<Snapshot, String> {
+fn read(access: &Access, contents: &FileContents, names: &Arc<Names>) -> Result<Snapshot, String> {
     let keys = match &access.keys_file {
         Some(path) => {
             config::check_keys(path, contents.of(path)).map_err(|problems| problems.to_string())?

@@ -228,7 +228,8 @@ impl Discovery {
         }
     }
 
-    /// Logs a failed lookup. `unknown` is what the gateway therefore does not know.
+    /// Logs a failed lookup. `unknown` names the information that is missing because of the
+    /// failure.
     fn complain(
         &mut self,
         place: &AccountRegion,

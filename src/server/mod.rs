@@ -12,9 +12,9 @@ mod access;
 mod allocator;
 mod budget_metrics;
 mod connection;
-mod contents;
 mod discovery;
 mod drain;
+mod file_contents;
 mod floods;
 mod hosts;
 mod limits_store;
@@ -22,8 +22,8 @@ mod lingering;
 mod proxy_protocol;
 mod reload;
 mod rewind;
+mod shared_resources;
 mod tls;
-mod totals;
 mod unread;
 mod worker;
 
@@ -48,8 +48,8 @@ use self::{
     floods::Floods,
     hosts::HostCheck,
     limits_store::OpenLimitsStore,
-    reload::{Builder, Built, Files, Reloader, shown},
-    totals::Totals,
+    reload::{Builder, Built, Files, Reloader, shown_config},
+    shared_resources::SharedResources,
     worker::Worker,
 };
 use crate::{
@@ -175,10 +175,16 @@ pub async fn run_with(
     metrics
         .config
         .loaded(first.number, &first.hash, first.loaded_at);
-    let shown_config = ShownConfig::default();
+    let shown = ShownConfig::default();
     let file = reload.as_ref().map(|reload| &reload.file);
-    shown_config.set(shown(file, &config, files.first().others(), &first, &[]));
-    let totals = Totals::of(&first, &metrics);
+    shown.set(shown_config(
+        file,
+        &config,
+        files.first().others(),
+        &first,
+        &[],
+    ));
+    let shared = SharedResources::of(&first, &metrics);
     let generations = Generations::new(first);
     current.get_or_init(|| generations.clone());
     let floods = Floods::new(&metrics);
@@ -193,7 +199,7 @@ pub async fn run_with(
         .map(|index| {
             let (config, sdk, generations) = (config.clone(), sdk.clone(), generations.clone());
             let (metrics, health, cut) = (Arc::clone(&metrics), health.clone(), cut.clone());
-            let (totals, budget) = (totals.clone(), budget.clone());
+            let (shared, budget) = (shared.clone(), budget.clone());
             let (gate, records, floods) = (gate.clone(), records.clone(), floods.clone());
             let (medium_messages, large_messages) =
                 (medium_messages.clone(), large_messages.clone());
@@ -203,12 +209,12 @@ pub async fn run_with(
                     generations: generations.clone(),
                     budget,
                     metrics,
-                    memory: totals.memory,
+                    memory: shared.memory,
                     medium_messages,
                     large_messages,
                     cut,
                 };
-                let stack = grpc::server(inference, &health, (gate, records), totals.admission)
+                let stack = grpc::server(inference, &health, (gate, records), shared.admission)
                     .map_err(io::Error::other)?;
                 let stack = if config.server.playground {
                     let playground = Playground::before(stack);
@@ -244,16 +250,16 @@ pub async fn run_with(
         files,
         requested,
         level,
-        shown: shown_config.clone(),
+        shown: shown.clone(),
         gate: gate.clone(),
-        totals: totals.clone(),
+        shared: shared.clone(),
     };
     let _reloading = AbortOnDrop(tokio::spawn(reloader.run()).abort_handle());
 
     let runtimes = workers.iter().map(Worker::runtime);
     let admin = Admin::new(metrics, runtimes.chain([Handle::current()]))
         .await
-        .showing(shown_config)
+        .showing(shown)
         .answering_to(config.server.hosts.on(config.server.admin.ip()));
     admin.set_ready(true).await;
     let end = CancellationToken::new();
@@ -271,7 +277,7 @@ pub async fn run_with(
     // In the lame-duck phase, load balancers still open connections, so the gateway still accepts
     // them.
     tokio::select! {
-        () = accept(&grpc_listener, &workers, &totals.connections) => {}
+        () = accept(&grpc_listener, &workers, &shared.connections) => {}
         () = async {
             stop.drain.cancelled().await;
             tracing::info!("draining");

@@ -15,10 +15,10 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::config::Network;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
-/// The beginning of version 1, and the maximum length of its line.
+/// The signature of version 1, and the maximum length of its line.
 const V1: &[u8] = b"PROXY ";
 const MAX_V1: usize = 107;
-/// The beginning of version 2, the length of its fixed part, and the maximum length of the variable
+/// The signature of version 2, the length of the fixed part, and the maximum length of the variable
 /// part.
 const V2: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 const V2_HEAD: usize = 16;

@@ -13,7 +13,7 @@ use tokio_rustls::rustls::{
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
-use super::contents::Contents;
+use super::file_contents::FileContents;
 use crate::{
     access::CertificateVerifier,
     config::{ClientAuthentication, MAX_PEM, Tls},
@@ -56,7 +56,7 @@ const CLIENT_CA_FILE: &str = "tls.client_ca_file";
 /// Fails if a file cannot be used, or if the key does not match the certificate. Returns all
 /// problems.
 pub fn check_tls(tls: &Tls) -> Result<Vec<TlsWarning>, Vec<String>> {
-    let contents = Contents::read(tls.files().map(|(_, path)| (path, MAX_PEM)));
+    let contents = FileContents::read(tls.files().map(|(_, path)| (path, MAX_PEM)));
     let loaded = Loaded::new(tls, &contents, None)?;
     Ok(loaded.warnings(tls, OffsetDateTime::now_utc()))
 }
@@ -163,7 +163,7 @@ impl Loaded {
     /// problems.
     pub(super) fn new(
         tls: &Tls,
-        contents: &Contents,
+        contents: &FileContents,
         before: Option<&Arc<Self>>,
     ) -> Result<Arc<Self>, Vec<String>> {
         let pems = Pems::of(tls, contents)?;
@@ -227,7 +227,7 @@ impl Loaded {
 }
 
 impl Pems {
-    fn of(tls: &Tls, contents: &Contents) -> Result<Self, Vec<String>> {
+    fn of(tls: &Tls, contents: &FileContents) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let mut content = |key: &str, path: &Path| match contents.of(path) {
             Ok(content) => content,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{
     failure::{truncated, unreadable},
     grammar::{self, Grammar},
-    operation::{Counted, Operation, Origin, Outgoing},
+    operation::{AnswerOrigin, Counted, Operation, Outgoing},
     outbox::Outbox,
     report::CallReport,
 };
@@ -25,7 +25,7 @@ pub(crate) struct Converse {
     grammar: Grammar,
     outbox: Outbox,
     /// The origin of the answer, until it is moved into `message_start`.
-    origin: Option<Origin>,
+    origin: Option<AnswerOrigin>,
 }
 
 impl Converse {
@@ -97,7 +97,7 @@ impl Operation for Converse {
         Ok((opened.await?, ()))
     }
 
-    fn begin(&mut self, (): (), origin: Origin) {
+    fn begin(&mut self, (): (), origin: AnswerOrigin) {
         self.origin = Some(origin);
     }
 

@@ -25,11 +25,12 @@
 //! | `grammar` | checks the order of events, and adds missing ones |
 //! | `drain_expiry` | waits for the expiry of a drain |
 //! | `on_cancel` | closes or reads the rest of Bedrock's stream after the client has disconnected |
-//! | `origin` | the route and the attempts behind an answer, as messages for clients |
+//! | `answer_origin` | the route and the attempts behind an answer, as messages for clients |
 //! | `report` | the log line, counters and spans of a call that has ended |
 //! | `reset` | resets a stream whose client has stopped reading |
 
 mod answer;
+pub(crate) mod answer_origin;
 mod call;
 mod client_end;
 mod coalesce;
@@ -44,7 +45,6 @@ pub(crate) mod native_units;
 pub(crate) mod native_usage;
 mod on_cancel;
 mod operation;
-pub(crate) mod origin;
 mod outbox;
 mod report;
 mod reset;

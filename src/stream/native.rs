@@ -14,7 +14,7 @@ use super::{
     failure::{truncated, unreadable},
     native_chunk::{INVOCATION_METRICS, NativeChunk},
     native_usage::{self, Counts, InvocationMetrics},
-    operation::{Counted, Operation, Origin, Outgoing},
+    operation::{AnswerOrigin, Counted, Operation, Outgoing},
     report::CallReport,
 };
 use crate::{
@@ -151,7 +151,7 @@ impl Operation for Native {
             .await
     }
 
-    fn begin(&mut self, head: ModelHead, origin: Origin) {
+    fn begin(&mut self, head: ModelHead, origin: AnswerOrigin) {
         let start = ModelStreamStartEvent {
             content_type: head.content_type.clone(),
             target: Some(origin.target),

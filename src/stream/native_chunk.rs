@@ -19,7 +19,7 @@ const MARKED: [NativeFormat; 5] = [
     NativeFormat::TitanText,
 ];
 
-/// What the gateway reads from a chunk. A chunk that is not a JSON object has nothing.
+/// What the gateway reads from a chunk. All fields are empty if the chunk is not a JSON object.
 #[derive(Debug, Default)]
 pub(super) struct NativeChunk {
     /// The format, if the chunk begins an answer in a format with a start marker.
@@ -39,8 +39,8 @@ impl NativeChunk {
         read.unwrap_or_default()
     }
 
-    /// Returns whether the chunk completes an answer of this format. Without a format, only
-    /// Bedrock's metrics do.
+    /// Returns whether the chunk completes an answer of this format. If the format is unknown, only
+    /// Bedrock's metrics complete an answer.
     pub(super) fn completes(&self, format: Option<NativeFormat>) -> bool {
         self.metrics.is_some() || format.is_some_and(|format| self.ends.contains(&format))
     }

@@ -9,8 +9,8 @@ use crate::{
         PerformanceConfiguration, ServiceTier, ServiceTierType, TokenUsage,
     },
     translate::{
-        grown,
         json::{Reader, Syntax, ValueKind},
+        open_enum,
     },
 };
 
@@ -267,14 +267,14 @@ impl From<InvocationMetrics> for Counts {
 /// Returns metadata about a call, in the format of Bedrock's `metadata` event.
 pub(crate) fn metadata(counts: Counts, head: &ModelHead) -> ConverseStreamMetadata {
     let performance_config = head.latency.as_deref().map(|word| {
-        let (latency, latency_name) = grown::fields::<PerformanceConfigLatency>(word);
+        let (latency, latency_name) = open_enum::fields::<PerformanceConfigLatency>(word);
         PerformanceConfiguration {
             latency,
             latency_name,
         }
     });
     let service_tier = head.service_tier.as_deref().map(|word| {
-        let (r#type, type_name) = grown::fields::<ServiceTierType>(word);
+        let (r#type, type_name) = open_enum::fields::<ServiceTierType>(word);
         ServiceTier { r#type, type_name }
     });
     ConverseStreamMetadata {

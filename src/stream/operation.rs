@@ -37,7 +37,7 @@ pub(crate) trait Operation: Default + Send + 'static {
     ) -> impl Future<Output = Result<(bedrock::Opened, Self::Head), Failure>> + Send + 'static;
 
     /// Handles the response headers, before the first event.
-    fn begin(&mut self, head: Self::Head, origin: Origin);
+    fn begin(&mut self, head: Self::Head, origin: AnswerOrigin);
 
     /// Returns whether an event must be decoded. Others cannot be forwarded any more.
     fn expects(&mut self, _event: &BedrockEvent) -> bool {
@@ -91,7 +91,7 @@ pub(crate) trait Operation: Default + Send + 'static {
 
 /// What the first message reports about an answer: the target, the request IDs and the attempts.
 #[derive(Debug)]
-pub(crate) struct Origin {
+pub(crate) struct AnswerOrigin {
     pub(super) target: pb::ResolvedTarget,
     pub(super) request_id: Arc<str>,
     pub(super) bedrock_request_id: String,

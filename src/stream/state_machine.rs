@@ -21,14 +21,14 @@ use tokio::time::Instant;
 
 use super::{
     answer::UpstreamAnswer,
+    answer_origin,
     call::{Call, Failed},
     client_end::{Check, ClientEnd, Watch},
     decoding::Decoding,
     drain_expiry::DrainExpiry,
     failure::{deadline_exceeded, draining, name_profile, no_memory, revoked, silent_for},
     on_cancel::{self, CancelledCall},
-    operation::{Operation, Origin, Outgoing},
-    origin,
+    operation::{AnswerOrigin, Operation, Outgoing},
     report::{self, CallReport},
     timers::{Alarm, METADATA_WAIT, Timers, Times},
 };
@@ -269,11 +269,16 @@ impl<O: Operation> StateMachine<O> {
                     report.route(&route);
                     report.bedrock_request_id(&self.bedrock_request_id);
                 }
-                let origin = Origin {
-                    target: origin::target(&self.target, &route),
+                let origin = AnswerOrigin {
+                    target: answer_origin::target(&self.target, &route),
                     request_id: Arc::clone(&self.request_id),
                     bedrock_request_id: self.bedrock_request_id.clone(),
-                    attempts: self.log.attempts().iter().map(origin::attempt).collect(),
+                    attempts: self
+                        .log
+                        .attempts()
+                        .iter()
+                        .map(answer_origin::attempt)
+                        .collect(),
                 };
                 self.operation.begin(head, origin);
                 (self.route, self.permit) = (Some(route), Some(permit));
@@ -396,7 +401,7 @@ impl<O: Operation> StateMachine<O> {
         }
         let made = self.log.attempts();
         name_profile(&mut failure, made.last().map(|last| &*last.route));
-        let attempts = origin::attempts_until(&made, &failure);
+        let attempts = answer_origin::attempts_until(&made, &failure);
         if let Some(mut report) = self.report.take() {
             if let Some(last) = made.last() {
                 report.route(&last.route);
@@ -414,8 +419,8 @@ impl<O: Operation> StateMachine<O> {
         })
     }
 
-    /// Returns the reason of a call that ends before an answer began: it is also why the last
-    /// attempt failed.
+    /// Returns the reason if the call ends before an answer has begun. It then is also the reason
+    /// of the last attempt.
     fn unanswered(&self, reason: Reason) -> Option<Reason> {
         self.route.is_none().then_some(reason)
     }

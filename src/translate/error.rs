@@ -7,7 +7,7 @@ use super::json::{Position, Syntax};
 /// Why JSON could not be translated to the proto, and at which path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// The path of the invalid value, with the names of the JSON, such as
+    /// The path of the invalid value, with the member names of the JSON, such as
     /// `messages[0].content[0].image.source.bytes`. Empty for the whole document.
     pub path: String,
     /// What was found at the path, and what was expected.

@@ -4,7 +4,7 @@
 use pb::stream_invoke_response::Event;
 
 use super::{
-    Error, gateway,
+    Error, gateway_members,
     json::{MAX_DEPTH, Position, UnpairedSurrogates, Writer},
     raw, split_surrogates,
     table::{BadJson, Decoder, Encoder, Mode, Object, Value},
@@ -162,7 +162,7 @@ pub fn to_bedrock(event: &pb::StreamInvokeResponse) -> String {
     match &event.event {
         Some(Event::MessageStart(start)) => {
             member(&mut line, "messageStart", start, raw);
-            gateway::write(&mut line, start);
+            gateway_members::write(&mut line, start);
         }
         Some(Event::ContentBlockStart(start)) => member(&mut line, "contentBlockStart", start, raw),
         Some(Event::ContentBlockDelta(delta)) => member(&mut line, "contentBlockDelta", delta, raw),
@@ -177,7 +177,7 @@ pub fn to_bedrock(event: &pb::StreamInvokeResponse) -> String {
                 raw,
             ),
         },
-        Some(Event::Heartbeat(heartbeat)) => gateway::write_heartbeat(&mut line, heartbeat),
+        Some(Event::Heartbeat(heartbeat)) => gateway_members::write_heartbeat(&mut line, heartbeat),
         Some(Event::Unknown(unknown)) => {
             line.key(&unknown.r#type);
             line.raw_or_string(&unknown.json);

@@ -1,7 +1,7 @@
 //! Rules for citations in the history, and for search results that the model can cite.
 
+use super::common::required_text;
 use super::path::Violations;
-use super::word::required_text;
 use crate::pb;
 
 pub(super) fn citations_content(block: &pb::CitationsContentBlock, out: &mut Violations) {

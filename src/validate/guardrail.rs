@@ -1,10 +1,10 @@
 //! Rules for guardrails: their configuration in a request, and the content that they assess.
 
+use super::common::{
+    longer_than, open_enum, optional_enum, required_enum, required_enum_item, required_text,
+};
 use super::media;
 use super::path::{Shown, Violations};
-use super::word::{
-    grown_enum, longer_than, optional_enum, required_enum, required_enum_item, required_text,
-};
 use crate::pb;
 
 /// The maximum length of an identifier, in characters. Source: Bedrock's service model.
@@ -33,8 +33,8 @@ pub(super) fn config(config: &pb::GuardrailStreamConfiguration, out: &mut Violat
         );
     }
     form(identifier, version, out);
-    grown_enum::<pb::GuardrailTrace>("trace", "trace_name", *trace, trace_name, out);
-    grown_enum::<pb::GuardrailStreamProcessingMode>(
+    open_enum::<pb::GuardrailTrace>("trace", "trace_name", *trace, trace_name, out);
+    open_enum::<pb::GuardrailStreamProcessingMode>(
         "stream_processing_mode",
         "stream_processing_mode_name",
         *stream_processing_mode,

@@ -1,8 +1,8 @@
 //! Rules for inference parameters, output format, latency, service tier and cache points.
 
+use super::common::{open_enum, optional_enum};
 use super::json;
 use super::path::Violations;
-use super::word::{grown_enum, optional_enum};
 use crate::pb;
 
 /// The maximum number of stop sequences. Source: Bedrock's service model.
@@ -45,7 +45,7 @@ pub(super) fn performance_config(config: &pb::PerformanceConfiguration, out: &mu
         latency,
         latency_name,
     } = config;
-    grown_enum::<pb::PerformanceConfigLatency>(
+    open_enum::<pb::PerformanceConfigLatency>(
         "latency",
         "latency_name",
         *latency,
@@ -62,11 +62,11 @@ pub(super) fn service_tier(tier: &pb::ServiceTier, out: &mut Violations) {
             "is required: use SERVICE_TIER_TYPE_DEFAULT, _FLEX, _PRIORITY or _RESERVED",
         );
     }
-    grown_enum::<pb::ServiceTierType>("type", "type_name", *r#type, type_name, out);
+    open_enum::<pb::ServiceTierType>("type", "type_name", *r#type, type_name, out);
 }
 
 pub(super) fn output_config(config: &pb::OutputConfig, out: &mut Violations) {
-    grown_enum::<pb::Effort>(
+    open_enum::<pb::Effort>(
         "effort",
         "effort_name",
         config.effort,
@@ -101,6 +101,6 @@ pub(super) fn cache_point(point: &pb::CachePointBlock, out: &mut Violations) {
         type_name,
         ttl_name,
     } = point;
-    grown_enum::<pb::CachePointType>("type", "type_name", *r#type, type_name, out);
-    grown_enum::<pb::CacheTtl>("ttl", "ttl_name", *ttl, ttl_name, out);
+    open_enum::<pb::CachePointType>("type", "type_name", *r#type, type_name, out);
+    open_enum::<pb::CacheTtl>("ttl", "ttl_name", *ttl, ttl_name, out);
 }

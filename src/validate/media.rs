@@ -1,7 +1,7 @@
 //! Rules for images, documents, video, audio, and their sources.
 
+use super::common::{UnknownNumber, Word, longer_than, required_text};
 use super::path::{Shown, Violations};
-use super::word::{UnknownNumber, Word, longer_than, required_text};
 use crate::pb;
 
 /// The maximum length of an S3 URI, in characters. Source: Bedrock's service model.

@@ -1,7 +1,7 @@
 //! Rules for the conversation and the system prompt, and for the blocks that each role can contain.
 
+use super::common::required_enum_item;
 use super::path::Violations;
-use super::word::required_enum_item;
 use super::{citation, guardrail, inference, media, tool};
 use crate::pb::{self, Role, content_block::Content};
 

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::common::{Word, longer_than};
 use super::json;
 use super::path::{Shown, Violations};
-use super::word::{Word, longer_than};
 use crate::{
     aws::project,
     config::attribution::{MAX_CHARS, MAX_PAIRS, is_allowed},

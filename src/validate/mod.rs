@@ -17,11 +17,12 @@
 //! | `metadata` | request metadata, prompt variables, response field paths, raw members |
 //! | `native` | requests of `InvokeModel` and `StreamInvokeModel` |
 //! | `json` | JSON text, Structs, JSON Pointers |
-//! | `word` | enums, lengths, character sets |
+//! | `common` | rules that many fields share: enums, lengths, character sets |
 //! | `path` | collects violations and their paths |
 //! | `raw_pointers` | finds the raw members that provide a required field |
 
 mod citation;
+mod common;
 mod guardrail;
 mod inference;
 mod json;
@@ -33,7 +34,6 @@ mod path;
 mod raw_pointers;
 mod target;
 mod tool;
-mod word;
 
 use prost_types::Duration;
 

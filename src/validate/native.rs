@@ -1,6 +1,6 @@
 //! Rules for requests of `InvokeModel`, except for the content of their bodies.
 
-use super::{guardrail, inference, metadata, path::Violations, target, word::Word};
+use super::{common::Word, guardrail, inference, metadata, path::Violations, target};
 use crate::pb;
 
 /// The maximum size of a body, in bytes. Source: Bedrock's service model.

@@ -4,8 +4,8 @@
 //! refused. The accepted formats are those of `modelId` in Bedrock's service model, but with any
 //! profile prefix and any resource type.
 
+use super::common::longer_than;
 use super::path::{Shown, Violations};
-use super::word::longer_than;
 
 /// The maximum length of a target, in characters. Source: Bedrock's service model.
 const MAX_CHARS: usize = 2048;

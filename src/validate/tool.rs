@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::common::{Word, optional_enum, optional_text, required_text};
 use super::path::{Shown, Violations};
-use super::word::{Word, optional_enum, optional_text, required_text};
 use super::{citation, inference, json, media};
 use crate::pb;
 

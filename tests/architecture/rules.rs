@@ -223,7 +223,7 @@ fn used_module(path: &str) -> Option<&str> {
     name.split("::").next()
 }
 
-/// Returns a message about modules that depend on each other in a circle, if there are any.
+/// Returns a message about modules that depend on each other in a cycle, if there are any.
 pub(crate) fn cycles(sources: &[Source]) -> Option<String> {
     let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for source in sources.iter().filter(|source| source.module() != "lib") {
@@ -246,5 +246,5 @@ pub(crate) fn cycles(sources: &[Source]) -> Option<String> {
             break;
         }
     }
-    (!uses.is_empty()).then(|| format!("modules use each other in a circle: {uses:?}"))
+    (!uses.is_empty()).then(|| format!("modules use each other in a cycle: {uses:?}"))
 }

@@ -68,7 +68,7 @@ impl Source {
             .collect()
     }
 
-    /// The modules below this one that are compiled for tests only, as `grpc/endings`.
+    /// The modules below this one that are compiled for tests only, as `grpc/ending_tests`.
     pub(crate) fn test_modules(&self) -> Vec<String> {
         let code = without_comments_and_literals(&self.text);
         let code = code.replace(TESTS_AND_FUZZING, "#[cfg(test)]");

@@ -1,5 +1,5 @@
 //! Streams whose deltas are joined. The times of messages, and what is sent before a failure, are
-//! tested in `src/grpc/endings/coalesced.rs`.
+//! tested in `src/grpc/ending_tests/coalesced.rs`.
 
 use std::time::Duration;
 

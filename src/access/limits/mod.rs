@@ -19,7 +19,7 @@
 //! | `accounting` | what is needed to count usage: store, prices, limits of targets |
 //! | `charge` | the reservation of one call, settled exactly once |
 //! | `price` | computes what the tokens of a call cost |
-//! | `units` | computes what images, queries and the units of guardrails cost |
+//! | `unit_costs` | computes what images, queries and the units of guardrails cost |
 
 mod accounting;
 mod charge;
@@ -35,7 +35,7 @@ mod scope;
 mod store;
 #[cfg(test)]
 mod tests;
-mod units;
+mod unit_costs;
 
 pub use accounting::UsageAccounting;
 pub use charge::{Charge, Limiter};
@@ -48,4 +48,4 @@ pub use scope::{Names, Scope, ScopeKind};
 pub use store::{
     Granted, Reservation, Scopes, Standing, Standings, Step, Store, StoreState, StoreUnavailable,
 };
-pub use units::{GuardrailUnits, ModelUnits, UsedUnits};
+pub use unit_costs::{GuardrailUnits, ModelUnits, UsedUnits};

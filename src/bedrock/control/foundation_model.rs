@@ -10,7 +10,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 pub struct FoundationModel {
     /// The model's ID, such as `anthropic.claude-sonnet-5`.
     pub id: String,
-    /// When calls of the model begin to fail. `None` if AWS has not announced it.
+    /// When calls to the model begin to fail. `None` if AWS has not announced it.
     pub end_of_life: Option<SystemTime>,
 }
 

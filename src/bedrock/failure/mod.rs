@@ -84,7 +84,7 @@ fn corrupt(cause: &dyn fmt::Display, request_id: &str) -> Failure {
 pub(super) fn of_cut(cause: &dyn fmt::Display, request_id: &str) -> Failure {
     in_transit(
         Reason::UpstreamTruncated,
-        "Bedrock's stream broke off".to_owned(),
+        "Bedrock's stream ended early".to_owned(),
         request_id,
     )
     .with_detail(cause)

@@ -17,7 +17,7 @@ use super::{http1::Http1Body, http2::Http2Body};
 pub(in crate::bedrock) enum ResponseBody {
     Http1(Http1Body),
     Http2(Http2Body),
-    /// One of the others, in the type that the SDK gives it.
+    /// An `Http1` or `Http2` body that the SDK has wrapped in its own type.
     OfSdk(SdkBody),
 }
 

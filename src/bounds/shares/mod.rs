@@ -86,7 +86,7 @@ impl Shares {
     }
 
     /// Takes units like [`Shares::take`] for a call that began when the total was `begun_with`. If
-    /// the total was lowered since, the previous total still applies to this call.
+    /// the total has been lowered since then, the previous total still applies to this call.
     ///
     /// # Errors
     /// Fails like [`Shares::take`].

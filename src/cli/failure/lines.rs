@@ -25,7 +25,7 @@ fn of_detail(detail: &Detail, lines: &mut Vec<String>) {
             let mut metadata: Vec<_> = info.metadata.iter().collect();
             metadata.sort_unstable();
             // The phase is printed only for a failure in the middle of an answer. For other
-            // failures, it adds nothing, or the line about Bedrock's error shows it.
+            // failures, the phase is obvious, or the line about Bedrock's error contains it.
             metadata.retain(|(name, value)| *name != "phase" || *value == "mid-stream");
             lines.extend(metadata.iter().map(|(name, value)| match name.as_str() {
                 "phase" => "in the middle of the answer".to_owned(),

@@ -28,7 +28,7 @@ Examples:
   bedrock-grpc targets us.anthropic.claude-sonnet-5 --json
 
 A route is `throttled` or `unhealthy` while other routes are preferred to it; the remaining time is shown next to it. \
-Models of which less than 90 days are left until their end of life follow the table. \
+Models that reach their end of life within 90 days are listed below the table. \
 The health shown is what this replica has observed.")]
 pub struct Targets {
     /// Show only this target: an alias, a model ID or an ARN [default: all aliases]

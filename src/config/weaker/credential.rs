@@ -2,12 +2,12 @@
 
 use crate::config::Access;
 
-/// The beginning of the key for a service account of a caller. The service account follows.
+/// The prefix of the key for a service account of a caller. The service account follows.
 pub(super) const SERVICE_ACCOUNTS: &str = "service_accounts[";
-/// The beginning of the key for a name in a caller's certificates. The name follows.
+/// The prefix of the key for a name in a caller's certificates. The name follows.
 pub(super) const CERTIFICATES: &str = "certificates[";
 
-/// The beginning of the names of Kubernetes service accounts in tokens. The namespace and the name
+/// The prefix of the names of Kubernetes service accounts in tokens. The namespace and the name
 /// follow.
 const IN_TOKENS: &str = "system:serviceaccount:";
 

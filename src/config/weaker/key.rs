@@ -41,7 +41,7 @@ const ISSUERS: &str = "access.jwt[";
 const CLUSTER: &str = "access.kubernetes.";
 
 /// All settings of callers, groups and accounts. Names can contain dots, so a key is split at its
-/// setting. This works because no setting is the end of another one.
+/// setting. This works because no setting's name is a suffix of another one's.
 const SETTINGS: [&str; 25] = [
     "guardrail",
     "service_tiers",

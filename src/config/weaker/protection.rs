@@ -40,21 +40,20 @@ pub(super) const LISTS: [&str; 6] = [
     PROJECTS,
 ];
 pub(super) const CALLER_PREFIX: &str = "caller_prefix";
-/// The beginning of the key for a caller's membership in a group with restrictions. The name of the
+/// The prefix of the key for a caller's membership in a group with restrictions. The name of the
 /// group follows. Groups with equal restrictions have one key, because being in one of them is
 /// enough: their names follow, with a bar in between, which names do not contain.
 pub(super) const GROUPS: &str = "groups[";
 const BAR: char = '|';
-/// The beginning of the key for a group with restrictions that contains the unlisted callers of an
+/// The prefix of the key for a group with restrictions that contains the unlisted callers of an
 /// issuer. The name of the group follows.
 pub(super) const UNLISTED: &str = "unlisted.groups[";
-/// The beginning of the key for a fixed pair of metadata for cost reports. The pair's own key
-/// follows.
+/// The prefix of the key for a fixed pair of metadata for cost reports. The pair's own key follows.
 pub(super) const METADATA: &str = "request_metadata[";
-/// The beginning of the key for a pair whose value comes from a header. Callers can choose the
-/// value unless a proxy replaces the header, so it does not replace a fixed pair.
+/// The prefix of the key for a pair whose value comes from a header. Callers can choose the value
+/// unless a proxy replaces the header, so it does not replace a fixed pair.
 pub(super) const FROM_HEADERS: &str = "request_metadata.from_headers[";
-/// The beginning of the key for a session tag. The tag's own key follows.
+/// The prefix of the key for a session tag. The tag's own key follows.
 pub(super) const TAGS: &str = "session_tags[";
 
 /// Returns the settings that protect the gateway.

@@ -6,7 +6,7 @@ use crate::{
         ConverseInput, GuardrailStreamConfiguration, GuardrailStreamProcessingMode, GuardrailTrace,
         content_block, system_content_block,
     },
-    translate::grown,
+    translate::open_enum,
     validate::Violations,
 };
 
@@ -70,15 +70,15 @@ fn agrees(theirs: &GuardrailStreamConfiguration, ours: &GuardrailStreamConfigura
     text(guardrail_identifier, &ours.guardrail_identifier)
         && text(guardrail_version, &ours.guardrail_version)
         && word(
-            grown::word::<GuardrailTrace>(*trace, trace_name),
-            grown::word::<GuardrailTrace>(ours.trace, &ours.trace_name),
+            open_enum::word::<GuardrailTrace>(*trace, trace_name),
+            open_enum::word::<GuardrailTrace>(ours.trace, &ours.trace_name),
         )
         && word(
-            grown::word::<GuardrailStreamProcessingMode>(
+            open_enum::word::<GuardrailStreamProcessingMode>(
                 *stream_processing_mode,
                 stream_processing_mode_name,
             ),
-            grown::word::<GuardrailStreamProcessingMode>(
+            open_enum::word::<GuardrailStreamProcessingMode>(
                 ours.stream_processing_mode,
                 &ours.stream_processing_mode_name,
             ),

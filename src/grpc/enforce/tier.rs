@@ -3,7 +3,7 @@
 use crate::{
     config::ServiceTier,
     pb::{self, ConverseInput, ServiceTierType},
-    translate::grown,
+    translate::open_enum,
     validate::Violations,
 };
 
@@ -42,7 +42,7 @@ pub(super) fn check(tiers: &[ServiceTier], input: &ConverseInput, out: &mut Viol
         return;
     };
     // A tier that this version does not know is in no list.
-    let tier = grown::value::<ServiceTierType>(*r#type, type_name);
+    let tier = open_enum::value::<ServiceTierType>(*r#type, type_name);
     if !tiers.iter().any(|allowed| tier == Some(number(*allowed))) {
         let field = if type_name.is_empty() {
             "type"

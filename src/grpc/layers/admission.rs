@@ -18,7 +18,7 @@ use tonic::{Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::upstream::calls_bedrock;
+use super::calls_bedrock::calls_bedrock;
 use crate::{
     bounds::{self, Share, ShareOwner, Shares},
     error::{Failure, Reason},

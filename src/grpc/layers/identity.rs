@@ -13,7 +13,7 @@ use tonic::body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{rate_limits, upstream::calls_bedrock, usage};
+use super::{calls_bedrock::calls_bedrock, rate_limits, usage};
 use crate::{
     access::{Allowed, ClaimedCaller, Gate, GateDecision, Peer, Rejection},
     error::Failure,

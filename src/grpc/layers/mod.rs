@@ -2,6 +2,7 @@
 //! layer explains its position.
 
 mod admission;
+mod calls_bedrock;
 mod catch_panic;
 mod context;
 mod cors;
@@ -12,7 +13,6 @@ mod non_inference;
 mod rate_limits;
 mod receive_deadline;
 mod tonic_errors;
-mod upstream;
 mod usage;
 
 use std::convert::Infallible;

@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     grpc::{Generation, Parts},
     routing::Router,
-    server::{access, budget_metrics, contents::Contents, tls},
+    server::{access, budget_metrics, file_contents::FileContents, tls},
     telemetry::{Metrics, Traces},
 };
 
@@ -77,7 +77,7 @@ impl Builder {
         &self,
         config: &Config,
         hash: String,
-        files: &Contents,
+        files: &FileContents,
         before: Option<&Before<'_>>,
     ) -> Result<Built, Vec<String>> {
         let kept = before.map(|before| before.kept);
@@ -135,7 +135,7 @@ impl Builder {
     }
 
     /// Returns the Bedrock API key in its file. `None` if there is no such file.
-    fn api_key(&self, files: &Contents) -> Result<Option<BedrockApiKey>, String> {
+    fn api_key(&self, files: &FileContents) -> Result<Option<BedrockApiKey>, String> {
         let key = self.sdk.api_key_file().map(|path| {
             let content = files.of(path);
             BedrockApiKey::of_file(path, content.as_deref().map_err(String::as_str))
@@ -148,7 +148,7 @@ impl Builder {
     fn trust(
         &self,
         config: &Config,
-        files: &Contents,
+        files: &FileContents,
         before: Option<&Pem>,
     ) -> Result<(Option<Pem>, Option<Trust>), String> {
         let path = config.bedrock.extra_ca_file.as_deref();

@@ -9,7 +9,7 @@ use crate::{
     config::{
         Config, ConfigFile, MAX_LIST, MAX_PEM, MAX_SECRET, ValueFiles, bedrock::API_KEY_FILE,
     },
-    server::contents::Contents,
+    server::file_contents::FileContents,
 };
 
 /// A file that changed more recently than this may still be incomplete.
@@ -38,7 +38,7 @@ pub(in crate::server) struct Content {
     config: Option<Result<ConfigFile, Vec<String>>>,
     /// The files that the configuration names. If one cannot be read, the code that uses it reports
     /// the error.
-    others: Contents,
+    others: FileContents,
 }
 
 impl Files {
@@ -180,8 +180,8 @@ fn named(config: &Config) -> Vec<(PathBuf, u64)> {
     files.collect()
 }
 
-fn contents(named: &[(PathBuf, u64)]) -> Contents {
-    Contents::read(named.iter().map(|(path, most)| (path.as_path(), *most)))
+fn contents(named: &[(PathBuf, u64)]) -> FileContents {
+    FileContents::read(named.iter().map(|(path, most)| (path.as_path(), *most)))
 }
 
 /// Returns the lines of a message. Each line describes one problem.
@@ -211,7 +211,7 @@ impl Content {
     }
 
     /// Returns the content of the other files.
-    pub(in crate::server) const fn others(&self) -> &Contents {
+    pub(in crate::server) const fn others(&self) -> &FileContents {
         &self.others
     }
 

@@ -8,12 +8,12 @@
 //! |---|---|
 //! | `watch` | notifies the task that files may have changed |
 //! | `files` | reads the files when they are complete |
-//! | `shown` | creates the JSON of the configuration for the admin port |
+//! | `shown_config` | creates the JSON of the configuration for the admin port |
 //! | `build` | builds a generation, which also checks the whole configuration |
 
 mod build;
 mod files;
-mod shown;
+mod shown_config;
 mod watch;
 
 use std::{sync::Arc, time::Duration};
@@ -23,7 +23,7 @@ use tokio::{sync::Notify, task::JoinHandle};
 pub(super) use self::{
     build::{Before, Builder, Built, Kept},
     files::Files,
-    shown::shown,
+    shown_config::shown_config,
 };
 use self::{files::Content, watch::Watch};
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
     admin::ShownConfig,
     config::{Config, ConfigFile, changed_keys, needs_restart, protection, weakened},
     grpc::Generations,
-    server::{access, totals::Totals},
+    server::{access, shared_resources::SharedResources},
     telemetry::log::{self, LevelHandle},
 };
 
@@ -72,7 +72,7 @@ pub(super) struct Reloader {
     /// The gate, which ends open calls of revoked credentials.
     pub(super) gate: Gate,
     /// The resources that clients share.
-    pub(super) totals: Totals,
+    pub(super) shared: SharedResources,
 }
 
 impl Reloader {
@@ -88,7 +88,7 @@ impl Reloader {
             level,
             shown,
             gate,
-            totals,
+            shared,
         } = self;
         if files.is_empty() {
             return;
@@ -105,7 +105,7 @@ impl Reloader {
             level,
             shown,
             gate,
-            totals,
+            shared,
         };
         let mut watch = Watch::new();
         let watched = watch.notifier();
@@ -168,7 +168,7 @@ struct Current {
     level: Option<LevelHandle>,
     shown: ShownConfig,
     gate: Gate,
-    totals: Totals,
+    shared: SharedResources,
 }
 
 impl Current {
@@ -267,10 +267,11 @@ impl Current {
         }
         self.generations.replace(next);
         let next = self.generations.current();
-        self.totals.apply(&next);
+        self.shared.apply(&next);
         let revoked = self.gate.enforce(Arc::clone(&next.rules));
         let file = content.file().ok().flatten();
-        self.shown.set(shown(file, &config, files, &next, &restart));
+        self.shown
+            .set(shown_config(file, &config, files, &next, &restart));
         next.router.look_up_profiles();
         self.builder
             .metrics

@@ -20,7 +20,7 @@ use crate::{
     routing::Route,
     stream::native_units::AnsweredUnits,
     telemetry::usage::UsageSource,
-    translate::grown,
+    translate::open_enum,
 };
 
 /// The state of a call's limits, for its response: first the state after the reservation, later the
@@ -320,7 +320,7 @@ pub(crate) fn billing_of(
     performance: Option<&PerformanceConfiguration>,
 ) -> Billing {
     let tier = tier.map_or(Some(ServiceTierType::Default), |tier| {
-        grown::value(tier.r#type, &tier.type_name)
+        open_enum::value(tier.r#type, &tier.type_name)
     });
     let service_tier = match tier {
         Some(ServiceTierType::Unspecified | ServiceTierType::Default) => "default",
@@ -330,7 +330,7 @@ pub(crate) fn billing_of(
         None => Billing::UNKNOWN_TIER,
     };
     let latency = performance.map_or(Some(PerformanceConfigLatency::Standard), |config| {
-        grown::value(config.latency, &config.latency_name)
+        open_enum::value(config.latency, &config.latency_name)
     });
     Billing {
         service_tier,

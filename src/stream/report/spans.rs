@@ -126,8 +126,8 @@ impl Ended<'_> {
         recorder.attempt(&context, &told);
     }
 
-    /// Returns why an answer broke off, or did not begin in time. `None` if the client disconnected
-    /// or stopped reading, because that is not a failure of Bedrock.
+    /// Returns why an answer ended early, or did not begin in time. `None` if the client
+    /// disconnected or stopped reading, because that is not a failure of Bedrock.
     fn failure_of_answer(&self) -> Option<Reason> {
         match self.reason {
             Some(Reason::Cancelled | Reason::ClientStalled) => None,

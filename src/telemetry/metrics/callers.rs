@@ -83,7 +83,7 @@ impl Callers {
         );
         registry.register(
             "budget_used_ratio",
-            "Used share of the limits of a day or a month",
+            "Used share of the daily and monthly limits",
             callers.budgets.clone(),
         );
         callers

@@ -3,14 +3,14 @@
 use crate::{
     pb,
     translate::table::{
-        codec::{Grown, GrownOrDefault},
+        codec::{OpenChoice, OpenDefaulted},
         object, words,
     },
 };
 
 object!(CachePointBlock {
-    "type" => r#type + type_name: GrownOrDefault<pb::CachePointType>,
-    "ttl" => ttl + ttl_name: Grown<pb::CacheTtl>,
+    "type" => r#type + type_name: OpenDefaulted<pb::CachePointType>,
+    "ttl" => ttl + ttl_name: OpenChoice<pb::CacheTtl>,
 });
 
 words!(CachePointType { "default" => Default });

@@ -4,7 +4,7 @@ use crate::{
     pb,
     translate::table::{
         JsonOrStruct,
-        codec::{Defaulted, Grown, List, Map, Optional, Required},
+        codec::{Defaulted, List, Map, OpenChoice, Optional, Required},
         json_oneof, object, union, words,
     },
 };
@@ -44,7 +44,7 @@ union!(prompt_variable_values::Value in PromptVariableValues.value {
 });
 
 object!(PerformanceConfiguration {
-    "latency" => latency + latency_name: Grown<pb::PerformanceConfigLatency>,
+    "latency" => latency + latency_name: OpenChoice<pb::PerformanceConfigLatency>,
 });
 
 words!(PerformanceConfigLatency {
@@ -53,7 +53,7 @@ words!(PerformanceConfigLatency {
 });
 
 object!(ServiceTier {
-    "type" => r#type + type_name: Grown<pb::ServiceTierType>,
+    "type" => r#type + type_name: OpenChoice<pb::ServiceTierType>,
 });
 
 words!(ServiceTierType {
@@ -65,7 +65,7 @@ words!(ServiceTierType {
 
 object!(OutputConfig {
     "textFormat" => text_format: Optional,
-    "effort" => effort + effort_name: Grown<pb::Effort>,
+    "effort" => effort + effort_name: OpenChoice<pb::Effort>,
 });
 
 words!(Effort {

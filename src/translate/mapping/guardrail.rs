@@ -5,7 +5,7 @@ use crate::{
     pb,
     translate::table::{
         Json,
-        codec::{Choice, Choices, Grown, List, Map, Named, Optional, Required, RequiredList},
+        codec::{Choice, Choices, List, Map, Named, OpenChoice, Optional, Required, RequiredList},
         object, plain_list, union, words,
     },
 };
@@ -13,8 +13,8 @@ use crate::{
 object!(GuardrailStreamConfiguration {
     "guardrailIdentifier" => guardrail_identifier: Optional,
     "guardrailVersion" => guardrail_version: Optional,
-    "trace" => trace + trace_name: Grown<pb::GuardrailTrace>,
-    "streamProcessingMode" => stream_processing_mode + stream_processing_mode_name: Grown<pb::GuardrailStreamProcessingMode>,
+    "trace" => trace + trace_name: OpenChoice<pb::GuardrailTrace>,
+    "streamProcessingMode" => stream_processing_mode + stream_processing_mode_name: OpenChoice<pb::GuardrailStreamProcessingMode>,
 });
 
 words!(GuardrailTrace {

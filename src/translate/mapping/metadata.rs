@@ -3,7 +3,7 @@
 use crate::{
     pb,
     translate::table::{
-        codec::{Grown, List, Optional},
+        codec::{List, OpenChoice, Optional},
         object, words,
     },
 };
@@ -38,7 +38,7 @@ object!(TokenUsage {
 });
 
 object!(CacheDetail {
-    "ttl" => ttl + ttl_name: Grown<pb::CacheTtl>,
+    "ttl" => ttl + ttl_name: OpenChoice<pb::CacheTtl>,
     "inputTokens" => input_tokens: Optional,
 });
 

@@ -94,7 +94,7 @@ enum Event {
     },
     /// A replica renews its lease, and ends the leases of other replicas that have lapsed.
     Renew(usize),
-    /// A call ends whose reservation never reached the store.
+    /// A call ends. Its reservation never reached the store.
     Unreserved {
         replica: usize,
         caller: usize,

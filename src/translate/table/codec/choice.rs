@@ -154,70 +154,54 @@ impl<E: Words> Named<E> {
     }
 }
 
-/// An enum that can grow, with a second field for the names of values that are not in it. At most
-/// one of the fields is set.
-pub(crate) struct Grown<E>(PhantomData<E>);
+/// Defines the codec of an open enum: a second field has the names of values that the enum does not
+/// define. At most one of the fields is set. `$closed` is the codec without the second field.
+macro_rules! open_enum {
+    ($(#[$doc:meta])* $name:ident, $closed:ident) => {
+        $(#[$doc])*
+        pub(crate) struct $name<E>(PhantomData<E>);
 
-impl<E: Words> Grown<E> {
-    pub(crate) const PRESENCE: Presence = Presence::Optional;
+        impl<E: Words> $name<E> {
+            pub(crate) const PRESENCE: Presence = $closed::<E>::PRESENCE;
 
-    pub(crate) fn write(
-        field: &i32,
-        other: &str,
-        name: &'static str,
-        out: &mut Encoder<'_>,
-        at: &Position<'_>,
-    ) {
-        if other.is_empty() {
-            Choice::<E>::write(field, name, out, at);
-        } else {
-            write_other(*field, other, name, out, at);
+            pub(crate) fn write(
+                field: &i32,
+                other: &str,
+                name: &'static str,
+                out: &mut Encoder<'_>,
+                at: &Position<'_>,
+            ) {
+                if other.is_empty() {
+                    $closed::<E>::write(field, name, out, at);
+                } else {
+                    write_other(*field, other, name, out, at);
+                }
+            }
+
+            pub(crate) fn read(
+                field: &mut i32,
+                other: &mut String,
+                from: &mut Decoder<'_>,
+                at: &Position<'_>,
+            ) -> Result<(), Error> {
+                let mut word = String::new();
+                Named::<E>::read(field, &mut word, from, at)?;
+                if *field == 0 {
+                    *other = word;
+                }
+                Ok(())
+            }
         }
-    }
-
-    pub(crate) fn read(
-        field: &mut i32,
-        other: &mut String,
-        from: &mut Decoder<'_>,
-        at: &Position<'_>,
-    ) -> Result<(), Error> {
-        let mut word = String::new();
-        Named::<E>::read(field, &mut word, from, at)?;
-        if *field == 0 {
-            *other = word;
-        }
-        Ok(())
-    }
+    };
 }
 
-/// An enum that can grow, like [`Grown`], and is always written, like [`Defaulted`].
-pub(crate) struct GrownOrDefault<E>(PhantomData<E>);
-
-impl<E: Words> GrownOrDefault<E> {
-    pub(crate) const PRESENCE: Presence = Presence::InRequests;
-
-    pub(crate) fn write(
-        field: &i32,
-        other: &str,
-        name: &'static str,
-        out: &mut Encoder<'_>,
-        at: &Position<'_>,
-    ) {
-        if other.is_empty() {
-            Defaulted::<E>::write(field, name, out, at);
-        } else {
-            write_other(*field, other, name, out, at);
-        }
-    }
-
-    pub(crate) fn read(
-        field: &mut i32,
-        other: &mut String,
-        from: &mut Decoder<'_>,
-        at: &Position<'_>,
-    ) -> Result<(), Error> {
-        Grown::<E>::read(field, other, from, at)
-    }
+open_enum! {
+    /// An optional open enum. An unspecified value is not written.
+    OpenChoice, Choice
+}
+open_enum! {
+    /// An open enum that is always written. For an unspecified value, the default is written.
+    OpenDefaulted, Defaulted
 }
 
 fn write_other(

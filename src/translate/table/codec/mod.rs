@@ -4,7 +4,7 @@
 mod choice;
 mod collection;
 
-pub(crate) use choice::{Choice, Choices, Defaulted, Grown, GrownOrDefault, Named};
+pub(crate) use choice::{Choice, Choices, Defaulted, Named, OpenChoice, OpenDefaulted};
 pub(crate) use collection::{List, Map, RequiredList, read_list, write_list};
 
 use super::{Decoder, Encoder, Union, Value, presence::Presence, read_union};

@@ -11,9 +11,9 @@ use crate::config;
 /// The content of files, or why they cannot be read. Cheap to compare with content that is read
 /// later.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct Contents(BTreeMap<PathBuf, Result<Arc<[u8]>, String>>);
+pub(super) struct FileContents(BTreeMap<PathBuf, Result<Arc<[u8]>, String>>);
 
-impl Contents {
+impl FileContents {
     /// Reads these files, each up to its maximum size.
     pub(super) fn read<'a>(files: impl IntoIterator<Item = (&'a Path, u64)>) -> Self {
         let files = files.into_iter().map(|(path, most)| {

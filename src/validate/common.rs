@@ -22,9 +22,9 @@ const NAME: Word = Word {
     allowed: |c| c.is_ascii_alphanumeric() || "._-".contains(c),
 };
 
-/// Checks an optional enum that can grow. `name_field` is the field with the name of a value that
+/// Checks an optional open enum. `name_field` is the field with the name of a value that
 /// the enum does not have. At most one of both can be set.
-pub(super) fn grown_enum<E: TryFrom<i32>>(
+pub(super) fn open_enum<E: TryFrom<i32>>(
     field: &'static str,
     name_field: &'static str,
     value: i32,

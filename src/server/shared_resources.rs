@@ -10,7 +10,7 @@ use crate::{
 /// The resources that clients share. Their totals are set by the current configuration. Cheap to
 /// clone. All clones share the same resources.
 #[derive(Clone, Debug)]
-pub(super) struct Totals {
+pub(super) struct SharedResources {
     /// The slots of calls.
     pub(super) admission: Admission,
     /// The slots of connections.
@@ -19,7 +19,7 @@ pub(super) struct Totals {
     pub(super) memory: Shares,
 }
 
-impl Totals {
+impl SharedResources {
     /// Creates the resources with the totals of the first generation.
     pub(super) fn of(first: &Generation, metrics: &Metrics) -> Self {
         let shares = |name, what, total| {

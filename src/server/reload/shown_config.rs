@@ -6,16 +6,16 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::{
     config::{Config, ConfigFile, Found, effective, masked, protection},
     grpc::Generation,
-    server::{access, contents::Contents},
+    server::{access, file_contents::FileContents},
 };
 
 /// Returns a configuration as JSON, with secrets masked: the file as it is written, and the
 /// configuration with its defaults. `contents` are the files that it names. `restart` lists the
 /// keys that have changed since the start and need a restart.
-pub(in crate::server) fn shown(
+pub(in crate::server) fn shown_config(
     file: Option<&ConfigFile>,
     config: &Config,
-    contents: &Contents,
+    contents: &FileContents,
     generation: &Generation,
     restart: &[&str],
 ) -> String {

@@ -16,7 +16,7 @@ pub enum UsedUnits {
     Guardrail(GuardrailUnits),
 }
 
-/// What Bedrock bills for a call of a model, in addition to tokens.
+/// What Bedrock bills for a model call in addition to tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ModelUnits {
     /// The images of the answer.

@@ -193,7 +193,7 @@ fn what_is_held_back_is_bounded() {
     for (stream, longest) in [
         (texts(&["x"; 1_000]), 256),
         (texts(&[medium.as_str(); 20]), 15 << 10),
-        // Such an event has memory of the budget, but only until the next event is read.
+        // Such an event holds memory from the budget, but only until the next event is read.
         (texts(&[long.as_str(); 20]), 30 << 10),
     ] {
         let (plain, coalesced) = paced(&stream, stream.len(), &Fault::End, 0);

@@ -1,5 +1,5 @@
-//! Reads enums that can grow. They have a second field for the names of values that this version
-//! does not define.
+//! Reads open enums: enums with a second field for the names of values that this version does not
+//! define.
 
 use super::table::Words;
 

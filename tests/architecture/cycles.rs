@@ -1,4 +1,4 @@
-//! Finds circles between files: two files that use each other, directly or through others.
+//! Finds cycles between files: two files that use each other, directly or through others.
 //!
 //! A re-export is not a use: `mod.rs` may re-export the items of its folder's files. A file that
 //! names an item uses the file that defines it.
@@ -85,8 +85,8 @@ fn module(source: &Source) -> Module {
     path
 }
 
-/// A line for each file in a circle, with the files of the circle that it uses.
-pub(crate) fn circles(sources: &[Source]) -> Vec<String> {
+/// A line for each file in a cycle, with the files of the cycle that it uses.
+pub(crate) fn cycles(sources: &[Source]) -> Vec<String> {
     let modules = Modules::of(sources);
     let files: BTreeMap<Module, &str> = sources
         .iter()
@@ -112,7 +112,7 @@ pub(crate) fn circles(sources: &[Source]) -> Vec<String> {
                 .copied()
                 .filter(|used| reaches(&uses, used, file))
                 .collect();
-            (!back.is_empty()).then(|| format!("{file}: is in a circle with {}", back.join(", ")))
+            (!back.is_empty()).then(|| format!("{file}: is in a cycle with {}", back.join(", ")))
         })
         .collect()
 }

@@ -11,15 +11,15 @@
 //! | `fault` | what Bedrock does after the last frame |
 //! | `peer` | a Bedrock in memory, which writes groups of bytes |
 //! | `coalesced` | tests streams whose deltas are joined |
-//! | `drawn` | tests the same with streams, pauses and intervals that are drawn at random |
+//! | `random` | tests the same with streams, pauses and intervals that are drawn at random |
 //! | `outcome` | runs the service under test, and returns what its caller receives |
 
 mod coalesced;
-mod drawn;
 mod fault;
 mod http;
 mod outcome;
 mod peer;
+mod random;
 mod streams;
 
 use std::time::Duration;
