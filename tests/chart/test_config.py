@@ -93,7 +93,7 @@ def test_the_whole_example_passes_through(tmp_path):
 
 def test_the_values_of_the_docs(tmp_path):
     page = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
-    (tmp_path / "values.yaml").write_text(re.search(r"```yaml\n(# values.yaml\n.*?)```", page, re.S)[1], encoding="utf-8")
+    (tmp_path / "values.yaml").write_text(re.search(r"```yaml values\n(# values.yaml\n.*?)```", page, re.S)[1], encoding="utf-8")
     run(BINARY, "check", written(parse(template("--values", tmp_path / "values.yaml")), tmp_path))
 
 

@@ -7,17 +7,31 @@ import kubernetes_validate.utils as kubernetes_validate
 import pytest
 import yaml
 
-from rendering import CHART, ROOT, objects
+from rendering import CHART, HELMS, ROOT, objects, parse, template
 from test_render import KUBERNETES
 
 DOCS = (ROOT / "docs/clients.md").read_text()
-(MANIFEST,) = re.findall(r"^```yaml\n(.*?)^```", DOCS, re.MULTILINE | re.DOTALL)
+(MANIFEST,) = re.findall(r"^```yaml other\n(.*?)^```", DOCS, re.MULTILINE | re.DOTALL)
 SERVICE = yaml.safe_load(MANIFEST)
 
 
 @pytest.mark.parametrize("kubernetes", KUBERNETES)
 def test_kubernetes_takes_the_service(kubernetes):
     kubernetes_validate.validate(SERVICE, kubernetes, strict=True)
+
+
+def values_of_the_documentation():
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        for block in re.finditer(r"^```yaml values\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            yield pytest.param(block[1], id=f"{page.name}:{text.count(chr(10), 0, block.start()) + 1}")
+
+
+@pytest.mark.parametrize("values", list(values_of_the_documentation()))
+@pytest.mark.parametrize("helm", HELMS)
+def test_helm_accepts_the_values_of_the_documentation(values, helm, tmp_path):
+    (tmp_path / "values.yaml").write_text(values, encoding="utf-8")
+    assert parse(template("--values", tmp_path / "values.yaml", helm=helm))
 
 
 def test_it_is_the_charts_own():

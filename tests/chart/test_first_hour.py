@@ -15,7 +15,7 @@ from rendering import BINARY, CHART, HELMS, NAMESPACE, ROOT, TOOLS, objects, par
 from watching import LONG, logged, running
 
 PAGE = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
-VALUES = re.search(r"```yaml\n(# values.yaml\n.*?)```", PAGE, re.S)[1]
+VALUES = re.search(r"```yaml values\n(# values.yaml\n.*?)```", PAGE, re.S)[1]
 
 
 def commands():

@@ -33,7 +33,7 @@ The configuration is one YAML file: `serve --config FILE`, or the variable `BEDR
 | model ID or ARN | a model's ID, an inference profile's ID, or an ARN |
 ";
 
-/// Keys of the top level that are no sections come first, together.
+/// Top-level keys that are not sections are in the first table.
 fn page(keys: &[Key]) -> String {
     let mut text = HEAD.to_owned();
     let is_top = |key: &Key| !key.path.contains(['.', '[']);

@@ -7,6 +7,8 @@ mod commands;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod limits;
