@@ -171,8 +171,8 @@ fn places() -> Vec<Place> {
     places
 }
 
-/// Returns values that the schema allows, and values that it refuses: from its bounds and words or,
-/// for texts of a certain form, from examples.
+/// Returns values that the schema allows, and values that it refuses. They are derived from the
+/// schema's bounds and enums. For texts with a pattern, they are listed here.
 fn examples(schema: &Map<String, Value>) -> (Vec<Value>, Vec<Value>) {
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     let name = schema
@@ -472,7 +472,7 @@ fn the_chart_replaces_pods_for_the_keys_that_need_a_restart_and_for_no_others() 
 }
 
 /// The keys that a reload can remove without `allow_weaker`, and why. A key that ends in a dot is
-/// the beginning of others.
+/// the prefix of other keys.
 const HARMLESS: &[(&str, &str)] = &[
     ("listen", "an address"),
     ("admin.", "an address"),

@@ -19,7 +19,7 @@
 //! | `child` | starting child processes, and measuring them |
 //! | `load` | makes concurrent calls, counts tokens and measures times |
 //! | `question` | the request that all calls send |
-//! | `stage` | the child processes of a scenario, and the ways through them |
+//! | `stage` | the child processes of a scenario, and the paths of calls through them |
 //! | `scenarios` | the measurements |
 //! | `report` | prints the table |
 

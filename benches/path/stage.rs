@@ -1,4 +1,4 @@
-//! The child processes of a scenario, and the ways through them.
+//! The child processes of a scenario, and the paths of calls through them.
 
 use std::{fs, time::Duration};
 

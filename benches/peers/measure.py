@@ -63,8 +63,8 @@ class Bench:
             # Connections, caches, just-in-time compilers.
             self.load(system.load, 300, "-concurrency", CONCURRENCY)
             self.load(system.load, 300, "-concurrency", CONCURRENCY, "-unary")
-            figures["CPU-ms a stream"], _ = self.cpu_of(gateway, system.load, self.calls, "-concurrency", CONCURRENCY)
-            figures["CPU-ms a unary call"], _ = self.cpu_of(gateway, system.load, self.calls, "-concurrency", CONCURRENCY, "-unary")
+            figures["CPU-ms per stream"], _ = self.cpu_of(gateway, system.load, self.calls, "-concurrency", CONCURRENCY)
+            figures["CPU-ms per unary call"], _ = self.cpu_of(gateway, system.load, self.calls, "-concurrency", CONCURRENCY, "-unary")
             alone = max(1, self.calls // 2), "-concurrency", 1
             before, through, after = self.load(direct(self.endpoint), *alone), self.load(system.load, *alone), self.load(direct(self.endpoint), *alone)
             for column, at in (("first token added, p50 ms", 0), ("p99 ms", 1)):
@@ -72,7 +72,7 @@ class Bench:
             emulator.end()
             emulator = self.emulator(PACE)
             paced = max(PACED, self.calls * 6 // 10), "-concurrency", PACED, "-ramp", "1s", "-timeout", "3m"
-            figures["CPU-ms a paced stream"], _ = self.cpu_of(gateway, system.load, *paced)
+            figures["CPU-ms per paced stream"], _ = self.cpu_of(gateway, system.load, *paced)
             figures["peak MB"] = gateway.peak_mb()
         finally:
             emulator.end()
@@ -81,7 +81,7 @@ class Bench:
         return figures
 
 
-COLUMNS = ("CPU-ms a stream", "CPU-ms a unary call", "CPU-ms a paced stream", "first token added, p50 ms", "p99 ms", "idle MB", "peak MB", "start ms")
+COLUMNS = ("CPU-ms per stream", "CPU-ms per unary call", "CPU-ms per paced stream", "first token added, p50 ms", "p99 ms", "idle MB", "peak MB", "start ms")
 
 
 def number(value):

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! In the end, all counts must agree. Each answer must equal what the model sent, up to the point
-//! where the answer broke off. Each call must have one end, on which the client, the gateway's
+//! where the answer ended early. Each call must have one end, on which the client, the gateway's
 //! metrics and the emulator's log agree. The gateway must use no more resources than when it was
 //! warm, and none once it is idle.
 //!

@@ -7,7 +7,7 @@ use http_body_util::{Either, Full};
 use super::{
     calls::{End, Record},
     error::WireError,
-    playback::{Broken, Playback, ResetSwitch, break_off},
+    playback::{Broken, Playback, ResetSwitch, abort},
     regions::Outage,
     sessions::Principal,
     uri::Operation,
@@ -22,7 +22,7 @@ pub(super) struct Asked {
     pub(super) body: Bytes,
     pub(super) region: String,
     pub(super) operation: Operation,
-    /// Completes when the Region of the call goes down, which breaks off the call.
+    /// Completes when the Region of the call goes down, which ends the call.
     pub(super) outage: Outage,
     pub(super) reset: ResetSwitch,
     /// The principal that signed the request.
@@ -45,5 +45,5 @@ pub(super) fn refuse(error: &WireError, record: Record) -> Answer {
 /// Sends nothing until the client disconnects or the call's Region goes down.
 pub(super) async fn stall(asked: Asked, mut record: Record) -> Broken {
     asked.outage.await;
-    break_off(&asked.reset, &mut record)
+    abort(&asked.reset, &mut record)
 }

@@ -44,7 +44,7 @@ impl LifeCycle {
         self.lock().get(model_id).copied()
     }
 
-    /// Refuses the call of a model whose life has ended.
+    /// Refuses a call to a model that has reached its end of life.
     pub(super) fn check(&self, model_id: &str, now: SystemTime) -> Result<(), WireError> {
         match self.end_of(model_id) {
             Some(end) if end <= now => {

@@ -111,21 +111,21 @@ impl ResetSwitch {
     }
 }
 
-/// The error with which the HTTP layer breaks off a body. In HTTP/2, it resets the stream, in
-/// HTTP/1.1 the connection.
+/// The error with which the HTTP layer aborts a body. In HTTP/2, it resets the stream, in HTTP/1.1
+/// the connection.
 #[derive(Debug)]
 pub(super) struct Broken;
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("broken off on demand")
+        f.write_str("aborted on demand")
     }
 }
 
 impl std::error::Error for Broken {}
 
-/// Breaks off a call without an answer: resets the connection or, in HTTP/2, the stream.
-pub(super) fn break_off(reset: &ResetSwitch, record: &mut Record) -> Broken {
+/// Aborts a call without an answer: resets the connection or, in HTTP/2, the stream.
+pub(super) fn abort(reset: &ResetSwitch, record: &mut Record) -> Broken {
     record.end(End::Faulted);
     reset.set();
     Broken
@@ -189,13 +189,13 @@ impl Playback {
         Poll::Ready(())
     }
 
-    /// Breaks off the call if its Region is down. Polled whenever there is nothing to send.
+    /// Aborts the call if its Region is down. Polled whenever there is nothing to send.
     fn poll_outage(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         std::task::ready!(Pin::new(&mut self.outage).poll(cx));
         self.next = None;
         self.steps = Vec::new().into_iter();
         self.finish = Finish::Break;
-        Poll::Ready(Some(Err(break_off(&self.reset, &mut self.record))))
+        Poll::Ready(Some(Err(abort(&self.reset, &mut self.record))))
     }
 
     /// Returns pending once, so that earlier bytes are written before further bytes are sent.

@@ -27,7 +27,7 @@ pub enum Condition {
     /// Connections are reset without an answer. In HTTP/2, only streams are reset, because a
     /// connection can carry calls to other Regions.
     Down {
-        /// Whether running calls are broken off, too.
+        /// Whether running calls are interrupted, too.
         cut: bool,
     },
 }
@@ -53,8 +53,8 @@ impl Regions {
         let region = regions.entry(name.to_owned()).or_default();
         region.condition = condition;
         if condition == Some(Condition::Down { cut: true }) {
-            // Later calls wait for a new outage. They may be running during this one, if they name
-            // a fault themselves.
+            // Later calls wait for a new outage. Calls that name a fault can begin during this
+            // outage, and must not be ended by it.
             std::mem::take(&mut region.outage).cancel();
         }
     }
@@ -85,7 +85,7 @@ impl Regions {
     }
 }
 
-/// Completes when the Region of a running call goes down and its calls must be broken off.
+/// Completes when the Region of a running call goes down and its calls must be interrupted.
 pub(super) struct Outage(Pin<Box<WaitForCancellationFutureOwned>>);
 
 impl Outage {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_outage_that_cuts_breaks_off_and_only_what_ran_before() {
+    fn only_an_outage_that_cuts_ends_calls_and_only_those_that_ran_before() {
         let regions = Regions::default();
         let fault = Condition::Fault("throttling".parse().unwrap());
         let (well, before) = regions.enter("us-east-1");

@@ -189,7 +189,7 @@ impl Emulator {
     }
 
     /// Sets the end of life of a foundation model, which ListFoundationModels then shows. From that
-    /// time, calls of the model fail. `None` removes it.
+    /// time, calls to the model fail. `None` removes it.
     pub fn set_end_of_life(&self, model_id: &str, end: Option<SystemTime>) {
         self.state.lives.set(model_id, end);
     }

@@ -15,7 +15,7 @@ use super::{
     exchange::{Answer, Asked, complete, refuse, stall},
     fault::Effect,
     guardrail, hosts, inspect,
-    playback::{Broken, ResetSwitch, break_off},
+    playback::{Broken, ResetSwitch, abort},
     regions::Condition,
     runtime,
     sessions::Principal,
@@ -145,7 +145,7 @@ impl Service {
     ) -> Result<Answer, Broken> {
         let condition = condition.filter(|_| !runtime::names_a_fault(&asked));
         if let Some(Condition::Down { .. }) = condition {
-            return Err(break_off(&asked.reset, &mut record));
+            return Err(abort(&asked.reset, &mut record));
         }
         let now = (self.state.options.clock)();
         let service = match asked.operation {
@@ -208,7 +208,7 @@ impl Service {
         if let Some(Condition::Latency(latency)) = condition
             && goes_down(&mut asked, latency).await
         {
-            return Err(break_off(&asked.reset, &mut record));
+            return Err(abort(&asked.reset, &mut record));
         }
         let answered = match &asked.operation {
             Operation::CountTokens(model_id) => count::answer(model_id, &asked),

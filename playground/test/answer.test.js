@@ -70,7 +70,7 @@ test("what is repeated: text, signed reasoning, and tools with their input as it
   );
   // A tool without input has an empty object.
   assert.equal(contents(repeated(answer, true))[2].value.input.value, "{}");
-  // The tools of an answer that broke off were not run.
+  // The tools of an answer that ended early were not run.
   assert.deepEqual(
     contents(repeated(answer, false)).map(({ case: name }) => name),
     ["reasoningContent", "text"],

@@ -54,7 +54,7 @@ test("tools are waited for until their results are sent, over attempts that fail
   assert.equal(conversation(called, exchange("results", "done", text("noon"))).awaiting(), undefined);
 });
 
-test("a call of a tool in an answer that broke off is not waited for", () => {
+test("a call of a tool in an answer that ended early is not waited for", () => {
   assert.equal(conversation(exchange("one", "stopped", text("So:"), tool("t1"))).awaiting(), undefined);
 });
 

@@ -152,7 +152,7 @@ async fn a_connection_that_breaks_in_the_answer_is_a_cut() {
     assert_eq!(failure.upstream.expect("what is known").request_id, "req-3");
 }
 
-/// As proxies and load balancers send them in Bedrock's place.
+/// Proxies and load balancers send such responses instead of Bedrock.
 #[tokio::test]
 async fn web_pages_and_empty_responses_are_not_answers() {
     for head in [

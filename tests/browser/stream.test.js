@@ -123,7 +123,7 @@ test("throttling is shown with its reason, and asks for patience before it may b
   assert.equal((await calls()).length, before + 1);
 });
 
-test("an answer that breaks off keeps what came, and says why", async () => {
+test("an answer that ends early keeps what arrived, and shows the reason", async () => {
   const page = await chromium.open();
   await choose(page, `${MODEL}.fault-stream-throttling-after-20`);
   await send(page, "Tell me of rivers.");

@@ -7,7 +7,7 @@ use bedrock_grpc::pb::{
     stream_invoke_response::Event,
 };
 
-/// The start, at a fixed target.
+/// The `message_start` of an answer from a fixed target.
 pub(crate) fn start() -> Event {
     Event::MessageStart(MessageStartEvent {
         role: Role::Assistant.into(),
@@ -60,7 +60,7 @@ pub(crate) fn stop(reason: StopReason, name: &str) -> Event {
     })
 }
 
-/// The end, with 12 tokens in and 87 out.
+/// The `metadata` of an answer with 12 input tokens and 87 output tokens.
 pub(crate) fn metadata() -> Event {
     Event::Metadata(MetadataEvent {
         metadata: Some(usage()),

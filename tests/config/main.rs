@@ -89,7 +89,7 @@ fn the_playground_is_served_if_it_is_asked_for() {
     );
 }
 
-/// Users find keys in the example.
+/// Users look for keys in the example, so it must contain all of them.
 #[test]
 fn the_example_holds_every_key() {
     let example = std::fs::read_to_string("examples/config.yaml").unwrap();

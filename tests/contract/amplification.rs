@@ -168,7 +168,7 @@ async fn one_address_does_not_keep_probes_from_the_admin_port() {
     }
     let before = std::time::Instant::now();
     assert_eq!(crate::harness::get(gateway.admin, "/livez").await.1, "ok");
-    // Half requests are closed after 10 s.
+    // Connections with an incomplete request are closed after 10 s.
     assert!(before.elapsed() < Duration::from_secs(5));
     drop(halves);
 }

@@ -25,7 +25,7 @@ const ONE: &str = "arn:aws:iam::111122223333:role/bedrock";
 const TWO: &str = "arn:aws:iam::444455556666:role/bedrock";
 const REGIONS: [&str; 2] = ["us-east-1", "us-west-2"];
 
-/// The account with this role, as a configuration without anything else describes it.
+/// Returns the options of an account with this role and with defaults for everything else.
 fn account(role_arn: &str) -> AccountOptions {
     let text = format!("accounts: {{a: {{role_arn: '{role_arn}'}}}}");
     let config = Config::parse(&text, &|_| None).unwrap();

@@ -1,4 +1,4 @@
-//! The log, for programs that read it, and if no program reads it.
+//! The log: its format for programs, and the gateway's behaviour if its reader stops.
 
 use std::net::TcpListener;
 

@@ -12,7 +12,7 @@ const BROKEN: &str = "amazon.nova-lite-v1:0.fault-service-unavailable";
 const USED_UP: &str = "amazon.nova-lite-v1:0.fault-quota";
 const STALLED: &str = "amazon.nova-lite-v1:0.fault-stall-after-2";
 
-/// With these targets, each of one model in the gateway's own Region.
+/// Starts a gateway with these targets, each of one model in the gateway's own Region.
 async fn with_targets(targets: &[(&str, &str)]) -> Gateway {
     Gateway::with(|config, _| {
         for (name, model_id) in targets {

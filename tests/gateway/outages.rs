@@ -201,7 +201,7 @@ async fn an_outage_without_a_name_fails_over_and_counts_for_the_route() {
         }
         assert_eq!(broken.requests(), 5, "{name}");
         // Five failures open the breaker, and a call skips the Region. On a slow machine, probes
-        // can come before it, each after twice the time of the last one.
+        // can be due before that call. The time between probes doubles.
         let mut calls = 5;
         let skips = async {
             loop {
@@ -423,7 +423,7 @@ async fn the_body_of_an_error_is_read_up_to_a_limit() {
     .await;
     let answer = gateway.stream(ask(MODEL)).await;
     assert_eq!(answer.code(), Code::InvalidArgument);
-    // The error contains the part that arrived before the body broke off.
+    // The error contains the part that arrived before the connection closed.
     let message = answer.end.as_ref().unwrap_err().message().to_owned();
     assert!(message.contains("too bad"), "{message}");
     let bytes = soon(total.recv()).await.unwrap();

@@ -96,7 +96,7 @@ async fn a_second_sigterm_does_not_wait() {
     serve.process.terminate().await;
     serve.process.logged("draining").await;
     serve.process.terminate().await;
-    // The call breaks off, with a status.
+    // The call ends early, with a status.
     let answer = stream.end().await;
     assert_eq!(answer.code(), Code::Unavailable);
     assert_eq!(answer.details().reason(), "DRAINING");

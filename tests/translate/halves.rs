@@ -143,7 +143,7 @@ fn the_end_of_the_block_or_message_or_a_new_start_gives_a_half_up() {
     // The end of another block does not affect it.
     let messages = read(&[half.clone(), stop(1), delta(0, text, r"\ude00")]);
     assert_eq!(pieces(&messages, 0), ["a", "😀"]);
-    // A stream that breaks off: what was sent is a part of the text, unchanged.
+    // A stream that ends early: what was sent is a part of the text, unchanged.
     assert_eq!(pieces(&read(&[half]), 0), ["a"]);
 }
 

@@ -55,7 +55,7 @@ pub(super) fn answer(request: &Request<'_>, style: &Style) -> (Draft, Option<Ver
         stop_sequence: None,
     };
     if let Some(reason) = triggers::stop_reason(&request.prompt) {
-        break_off(&mut draft, reason);
+        end_early(&mut draft, reason);
     }
     limits::stop_at_sequences(&mut draft, request.stop_sequences());
     limits::stop_at_tokens(&mut draft, request.max_tokens().unwrap_or(u64::MAX));
@@ -97,7 +97,7 @@ fn text_format(body: &Value) -> Option<Value> {
 }
 
 /// Ends an answer in the middle, with this stop reason.
-fn break_off(draft: &mut Draft, reason: &'static str) {
+fn end_early(draft: &mut Draft, reason: &'static str) {
     limits::stop_at_tokens(draft, (draft.tokens() / 2).max(1));
     draft.stop_reason = reason;
 }

@@ -7,7 +7,7 @@
 //!   the guardrail masks the value.
 //! - `emulate:image`: the answer contains an image.
 //! - `emulate:content_filtered`, `emulate:malformed_model_output`, `emulate:malformed_tool_use`,
-//!   `emulate:model_context_window_exceeded`: the answer breaks off with this stop reason.
+//!   `emulate:model_context_window_exceeded`: the answer ends early with this stop reason.
 
 const PREFIX: &str = "emulate:";
 const ANTHROPIC_REDACTED: &str = "ANTHROPIC_MAGIC_STRING_TRIGGER_REDACTED_THINKING";

@@ -138,7 +138,7 @@ const fn throttling() -> Refusal {
 const UNEXPECTED: &str =
     "The system encountered an unexpected error during processing. Try your request again.";
 
-/// The error that Converse returns for faults that break off a stream and do not exist as an HTTP
+/// The error that Converse returns for faults that interrupt a stream and do not exist as an HTTP
 /// error.
 pub(super) const INTERNAL: Refusal = refusal(500, "InternalServerException", UNEXPECTED);
 const UNAVAILABLE: Refusal = refusal(

@@ -21,7 +21,7 @@ struct Json {
     latency_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     down: Option<bool>,
-    /// Whether running calls are broken off. Valid only with `down`.
+    /// Whether running calls are interrupted. Valid only with `down`.
     #[serde(skip_serializing_if = "Option::is_none")]
     cut: Option<bool>,
 }

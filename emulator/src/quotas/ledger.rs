@@ -107,7 +107,7 @@ pub(crate) struct Running {
     pub(crate) calls: u32,
 }
 
-/// The total usage of an account's calls of a model that have ended since the current quotas were
+/// The total usage of an account's calls to a model that have ended since the current quotas were
 /// set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

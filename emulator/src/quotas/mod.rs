@@ -6,7 +6,7 @@
 //! call begins, it reserves its input (including cache reads and writes) and `maxTokens`, or the
 //! model's maximum if the request sets none. When it ends, the reservation is replaced by input +
 //! cache writes + output x burn-down. In addition to quotas, a destination Region has a capacity,
-//! which is a maximum number of concurrent calls of a model.
+//! which is a maximum number of concurrent calls to a model.
 
 mod ledger;
 mod window;
@@ -115,7 +115,7 @@ pub struct QuotaOverride {
     pub quota: Quota,
 }
 
-/// The limits on calls of a model in a Region.
+/// The limits on calls to a model in a Region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Quota {
@@ -126,7 +126,7 @@ pub struct Quota {
     pub cross_region: Rate,
     /// The rate of calls through `global.` profiles, and through copies of these profiles.
     pub global: Rate,
-    /// The maximum number of concurrent calls of the model that this Region serves as a
+    /// The maximum number of concurrent calls to the model that this Region serves as a
     /// destination. If `None`, there is no limit.
     pub capacity: Option<u32>,
 }

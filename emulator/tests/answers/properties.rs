@@ -223,7 +223,7 @@ proptest! {
         let calls = Answer::of(&script).tool_calls();
         prop_assume!(!calls.is_empty());
         for call in calls {
-            // Some prompts contain triggers, which break off calls.
+            // Some prompts contain triggers, which end answers early.
             if !prompt.contains("emulate:") {
                 fits(&call.input(), &schema).map_err(TestCaseError::fail)?;
             }

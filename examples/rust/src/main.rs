@@ -150,8 +150,8 @@ async fn embed(client: &ModelClient) -> Outcome {
 /// Shows a rate limit, an error in mid-stream, and an invalid request.
 async fn errors(client: &Client) -> Outcome {
     let throttled = format!("{FAULT}throttling-x-amz-retry-after");
-    let broken_off = format!("{FAULT}stream-model-stream-error-after-3");
-    for target in [throttled.as_str(), broken_off.as_str(), "claud"] {
+    let interrupted = format!("{FAULT}stream-model-stream-error-after-3");
+    for target in [throttled.as_str(), interrupted.as_str(), "claud"] {
         let answered: Result<Reading, Status> = async {
             let request = ask(target, question("Count to 10"));
             let events = client.clone().stream_invoke(request).await?.into_inner();

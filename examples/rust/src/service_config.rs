@@ -76,7 +76,7 @@ pub struct RetryPolicy {
 pub enum Next {
     /// This failure is not one of those that are retried.
     Final,
-    /// There were enough attempts, or the gateway says "never".
+    /// The maximum number of attempts was reached, or the gateway forbids a retry (-1).
     Never,
     After(Duration),
 }

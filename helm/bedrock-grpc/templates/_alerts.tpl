@@ -122,7 +122,7 @@ alerts:
     for: 15m
     severity: warning
     summary: {{ printf "{{ $labels.model_id }} in {{ $labels.source_region }} reaches its end of life in {{ $value | humanizeDuration }}" | quote }}
-    description: Bedrock then refuses all calls of the model. Move the targets with this model ID to another model.
+    description: Bedrock then refuses all calls to the model. Move the targets with this model ID to another model.
 {{- end -}}
 
 {{/* Alerts on pods and their scraping. */}}

@@ -220,7 +220,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Limits of a day or a month, which need a place for their counts, and those of money, which need prices. */}}
+{{/* Daily and monthly limits, which need a place for their counts, and those of money, which need prices. */}}
 {{- define "bedrock-grpc.checkQuotas" -}}
 {{- $config := .Values.config | default dict -}}
 {{- $limits := $config.limits | default dict -}}

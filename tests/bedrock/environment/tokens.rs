@@ -2,6 +2,7 @@
 //! token, and the token for a container's credentials.
 
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -31,6 +32,19 @@ fn with_token(token: &str) -> (tempfile::TempDir, PathBuf) {
     let path = home.path().join("token");
     std::fs::write(&path, token).expect("a file");
     (home, path)
+}
+
+/// Starts a caller that assumes a role at this server, with the web identity token `one`. Returns
+/// the caller and the path of its token file.
+fn with_web_identity(server: SocketAddr) -> (Caller, PathBuf) {
+    let (home, path) = with_token("one");
+    let endpoint = format!("http://{server}");
+    let variables = [
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        (TOKEN_FILE, path.to_str().expect("a path")),
+        ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/x"),
+    ];
+    (Caller::start(home, &variables), path)
 }
 
 fn expiry(after: Duration) -> String {
@@ -94,14 +108,7 @@ async fn a_rejected_session_is_replaced_with_the_new_web_identity_token() {
         whole()
     })
     .await;
-    let (home, path) = with_token("one");
-    let endpoint = format!("http://{server}");
-    let variables = [
-        ("AWS_ENDPOINT_URL", endpoint.as_str()),
-        (TOKEN_FILE, path.to_str().expect("a path")),
-        ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/x"),
-    ];
-    let mut caller = Caller::start(home, &variables);
+    let (mut caller, path) = with_web_identity(server);
     for _ in 0..2 {
         assert_eq!(caller.call().await, "answered");
     }
@@ -128,14 +135,7 @@ async fn an_expired_session_is_replaced_with_the_new_web_identity_token() {
         whole()
     })
     .await;
-    let (home, path) = with_token("one");
-    let endpoint = format!("http://{server}");
-    let variables = [
-        ("AWS_ENDPOINT_URL", endpoint.as_str()),
-        (TOKEN_FILE, path.to_str().expect("a path")),
-        ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/x"),
-    ];
-    let mut caller = Caller::start(home, &variables);
+    let (mut caller, path) = with_web_identity(server);
     assert_eq!(caller.call().await, "answered");
     std::fs::write(&path, "two").expect("a file");
     assert_eq!(caller.call().await, "answered");
@@ -160,14 +160,7 @@ async fn a_new_web_identity_token_ends_the_pause_after_a_refused_one() {
         }
     })
     .await;
-    let (home, path) = with_token("one");
-    let endpoint = format!("http://{server}");
-    let variables = [
-        ("AWS_ENDPOINT_URL", endpoint.as_str()),
-        (TOKEN_FILE, path.to_str().expect("a path")),
-        ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/x"),
-    ];
-    let mut caller = Caller::start(home, &variables);
+    let (mut caller, path) = with_web_identity(server);
     // With each failure, the pause becomes longer.
     while tokens.all().len() < 3 {
         let outcome = timeout(SOON, caller.call()).await.expect("an outcome");

@@ -154,7 +154,7 @@ async fn open_streams_are_places_that_come_back() {
     assert!(refused.details().retry().is_some());
     let of_another = Stream::open(&mut gateway.inference(), keyed(ask("nova"), &b)).await;
     drop(of_another);
-    // A call that its client cancels gives its place back, too.
+    // A call that its client cancels releases its slot, too.
     drop(open);
     soon(async {
         while gateway.stream(keyed(ask("nova"), &a)).await.code() != Code::Ok {
@@ -196,7 +196,8 @@ async fn tokens_are_reserved_and_then_counted_as_bedrock_says() {
             10_000 - total
         );
     }
-    // A call that would have reached the limit alone does not fit after the calls so far.
+    // Alone, this call would reach the limit exactly. After the earlier calls, it exceeds the
+    // limit.
     let body = gateway.ended(3).await.remove(0).body.len();
     let all = i32::try_from(10_000 - body).unwrap();
     let answer = gateway.stream(keyed(tokens(all), &a)).await;

@@ -28,7 +28,7 @@ use crate::harness::{
 
 /// A target that allows InvokeModel.
 const NATIVE: &str = "native";
-/// A target that does not.
+/// A target that does not allow InvokeModel.
 const PLAIN: &str = "plain";
 /// A model ID that the gateway allows, and one that it does not.
 const MODEL_ID: &str = "amazon.nova-lite-v1:0";
@@ -323,7 +323,7 @@ fn every_method_has_a_permission() {
     let all = methods();
     let of_api: BTreeSet<_> = all.iter().map(|(_, method)| method.as_str()).collect();
     assert_eq!(of_api, known);
-    // Otherwise, a permission would be for the methods of two services.
+    // No two services have a method of the same name, because a permission names only the method.
     assert_eq!(of_api.len(), all.len());
     assert_eq!(ALL, METHODS);
 }

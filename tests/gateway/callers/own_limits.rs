@@ -114,12 +114,12 @@ async fn callers_learn_who_they_are_and_what_is_left() {
     let after = limits_of(&gateway, keyed(GetLimitsRequest {}, &a))
         .await
         .unwrap();
-    // The question itself costs nothing.
+    // GetLimits itself is not counted.
     let requests = find(&after, "requests_per_minute");
     assert!(requests.remaining >= Some(9), "{requests:?}");
     let refill = requests.refilled_in.unwrap();
     assert!(refill.seconds <= 6, "{refill:?}");
-    // What is used of a day is not refilled while the test runs, unlike what is used of a minute.
+    // Limits per day are not refilled while the test runs, but limits per minute are.
     let day = find(&after, "tokens_per_day").remaining.unwrap();
     assert!(day < 100_000, "{day}");
     let minute = find(&after, "tokens_per_minute").remaining.unwrap();

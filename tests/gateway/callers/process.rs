@@ -114,7 +114,7 @@ async fn no_output_of_the_gateway_contains_a_token() {
     ];
     let keys = file(&key_set(&[&key]).to_string());
     let own = file("canary-of-the-pod");
-    // The port of discard: nothing serves keys there.
+    // Port 9 (discard), on which no server listens.
     let sections = format!(
         "{TARGETS}callers: {{team-a: {{}}}}\nlog: {{level: debug}}\naccess:\n\
          \x20 jwt: [{{issuer: 'https://login.example.com', audiences: [bedrock-grpc], jwks_file: {}}}]\n\

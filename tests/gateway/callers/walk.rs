@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::harness::{Process, Serve, file, soon};
 
-/// The code block of the page with this head.
+/// Returns the code block of the page that begins with this fence.
 fn block(head: &str) -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/callers.md");
     let text = std::fs::read_to_string(page).unwrap();

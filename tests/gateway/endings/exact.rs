@@ -57,7 +57,7 @@ async fn characters_that_are_cut_in_half_arrive_whole() {
             let response = invoked(&gateway, invoke(request)).await.unwrap();
             assert_eq!(text_of(&response), expected, "{end}");
         }
-        // A stream that breaks off has sent a part of the text, and nothing else.
+        // A stream that ends early has sent a part of the text, and nothing else.
         let gateway = replayed(&frames).await;
         let answer = gateway.stream(recording::asking("Hello", "")).await;
         assert_eq!(answer.code(), Code::Unavailable);

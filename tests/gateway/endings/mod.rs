@@ -115,7 +115,8 @@ impl Told {
         details
     }
 
-    /// The same, and that it names the only call that the emulator received.
+    /// Like [`Self::reports`]. Also checks that the details name the only call that the emulator
+    /// received.
     async fn reports_one_call(&self, gateway: &Gateway, answer: &Answer, phase: &str) -> Details {
         let details = self.reports(answer, phase);
         let calls = gateway.ended(1).await;

@@ -9,8 +9,8 @@ use crate::harness::{Gateway, RawCall, faulty, soon};
 /// Far below every limit that would close the call, far above what a busy machine needs.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
-/// Waits until the only call has reached Bedrock and returned this many frames, leaves, and checks
-/// that the call to Bedrock is closed.
+/// Waits until the only call has reached Bedrock and returned this many frames, disconnects, and
+/// checks that the call to Bedrock is closed.
 async fn leaves(gateway: &Gateway, mut call: RawCall, frames: u64) {
     soon(
         gateway

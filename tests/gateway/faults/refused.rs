@@ -1,7 +1,7 @@
 //! Refused calls on a connection that other calls share, such as that of a load balancer.
 //!
 //! The frames are written here, because client libraries send nothing after a call was refused.
-//! Over a network, frames are on their way at that moment.
+//! Over a network, frames can be in transit when a call is refused.
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -227,7 +227,8 @@ pub(crate) fn config() -> Config {
         .aliases
         .insert("nova".to_owned(), alias(MODEL));
     config.bedrock.region = Some("us-east-1".to_owned());
-    // One failure, one call at the emulator, no retries and no discovery: tests of these change it.
+    // No retries, so each failed call is one call to the emulator. No discovery. Tests of retries
+    // and discovery change these settings.
     config.limits.max_attempts = 1;
     config.discovery.enabled = false;
     config

@@ -28,7 +28,7 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    /// With these additional sections of the configuration, and with these variables.
+    /// Starts with these additional sections of the configuration, and with these variables.
     pub(crate) async fn start(
         emulator: &Emulator,
         sections: &str,

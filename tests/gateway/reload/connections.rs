@@ -46,7 +46,7 @@ async fn endpoints_change_while_a_stream_is_open() {
         pace: paced(Duration::from_millis(20), 200),
         ..Options::default()
     };
-    // It has the endpoint of the environment.
+    // The first endpoint is that of the environment.
     let mut gateway = Reloading::with(&sections(""), options).await;
     let [second, third] = [(); 2].map(|()| Emulator::start(Options::default()).unwrap());
     let (second_url, third_url) = (second.endpoint_url(), third.endpoint_url());

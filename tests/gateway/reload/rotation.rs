@@ -49,7 +49,8 @@ struct Scale {
 }
 
 impl Scale {
-    /// The full form, or the short one, next to which other tests run.
+    /// Returns the full scale, or the short one, for runs in which other tests use the machine,
+    /// too.
     fn of_environment() -> Self {
         match std::env::var_os("ROTATION_FULL") {
             Some(_) => Self {
@@ -83,7 +84,7 @@ enum Change {
     Deleted,
 }
 
-/// Each second one is refused, and the next one corrects it.
+/// Every second change is refused, and the change after it corrects the mistake.
 const CHANGES: [Change; 6] = [
     Change::Write,
     Change::Mistake,

@@ -152,7 +152,7 @@ async fn the_number_of_watches_changes_and_open_ones_stay() {
     gateway.limits(", max_watches: 3").await;
     let _third = watch(&gateway).await.unwrap();
     assert_eq!(watch(&gateway).await.unwrap_err(), Code::Unavailable);
-    // The watches of the beginning are open: they have nothing to report.
+    // The watches that were opened first are still open: they have nothing to report.
     for watch in &mut watches {
         let next = tokio::time::timeout(Duration::from_millis(1), watch.message()).await;
         next.unwrap_err();

@@ -216,7 +216,7 @@ async fn only_failures_of_the_server_are_errors_of_the_calls_span() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_an_error_of_its_attempt() {
+async fn an_answer_that_ends_early_is_an_error_of_its_attempt() {
     let (collector, gateway) = traced(|_, _| {}).await;
     let message = faulty("stream-internal-after-3");
     let answer = gateway.stream(request("broken", "", message)).await;

@@ -286,7 +286,7 @@ async fn failures_of_bedrock_have_records() {
         .await;
     let record = test.records.next().await;
     assert_eq!(record["code"], "UNAVAILABLE");
-    // Bedrock bills what it has done, and does not say how much that is.
+    // Bedrock bills the part that it generated, but does not report how much that is.
     assert_eq!(record["usage"], "estimated");
     let (input, output) = tokens(&record);
     let body = test.gateway.ended(2).await[1].body.len() as u64;

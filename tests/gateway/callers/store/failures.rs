@@ -48,7 +48,7 @@ fn as_configured(answer: &Answer, policy: OnStoreFailure) -> u64 {
     used(answer)
 }
 
-/// Waits until calls ask the store.
+/// Waits until calls use the store.
 async fn available(gateway: &Gateway) {
     soon(async {
         while gateway.metric("bedrock_grpc_limit_store_available").await != 1.0 {
@@ -58,8 +58,8 @@ async fn available(gateway: &Gateway) {
     .await;
 }
 
-/// Makes a call that ends as if the store answered, and returns what it used. With a time-out of
-/// 50 ms, a busy machine needs several tries.
+/// Waits until a call that uses the store succeeds, and returns the tokens that it used. With a
+/// time-out of 50 ms, a busy machine needs several tries.
 async fn works(gateway: &Gateway, key: &Secret) -> u64 {
     soon(async {
         loop {
@@ -188,7 +188,8 @@ async fn a_store_that_forgot_the_scripts_gets_them_again() {
     let mut open = Stream::open(&mut gateway.inference(), keyed(tokens(100), &key)).await;
     open.tokens(1).await;
     let _: String = redis.ask("SCRIPT FLUSH").await;
-    // The settlement of this one brings its script, the reservation of the next one another.
+    // The settlement of this call loads a script, and the reservation of the next call loads
+    // another one.
     let total = used(&soon(open.end()).await);
     counts(&redis, TOKENS_PER_DAY, total).await;
     let total = total + used(&gateway.stream(keyed(tokens(100), &key)).await);

@@ -157,8 +157,8 @@ async fn a_group_is_counted_over_its_callers_and_all_or_nothing() {
     let refused = gateway.stream(keyed(ask("nova"), &a)).await;
     let violation = refused.details().quota().unwrap().violations.remove(0);
     assert_eq!(violation.subject, "group:all");
-    // The refused call took nothing of its caller's own limit: one of 100, times 60,000, less what
-    // has been refilled.
+    // The refused call is not counted in its caller's own limit. The only earlier call counts as
+    // 60,000 units, minus what has been refilled.
     let own = counted(&redis, 1).await;
     assert!(own <= 60_000, "{own}");
 }
@@ -202,7 +202,7 @@ async fn a_call_costs_one_round_trip_before_and_one_after() {
         caller.quota = quota;
     })
     .await;
-    // The first call brings the scripts.
+    // The first call loads the scripts.
     let mut total = used(&gateway.stream(keyed(tokens(10), &key)).await);
     counts(&redis, TOKENS_PER_DAY, total).await;
     let _: String = redis.ask("CONFIG RESETSTAT").await;

@@ -172,7 +172,8 @@ async fn a_read_only_store_counts_exactly() {
     }
 }
 
-/// The model after that prefix of the log that a killed store had written.
+/// Replays the part of the log that the store had written when it was killed. Returns the model and
+/// the number of lost lines.
 async fn as_written(log: &[String], written: &RedisServer) -> (Model, usize) {
     let mut model = Model::default();
     let (sure, unsure) = log.split_at(log.len().saturating_sub(UNACKNOWLEDGED));
@@ -252,7 +253,7 @@ async fn a_replica_that_pauses_is_charged_as_reserved_and_corrected_later() {
     let tally = replay(&mut model, &soon(load.redis.log_of("limits")).await);
     println!("replica paused: {seen} {tally:?}");
     assert!(tally.lapsed > 0);
-    // In the end, everything is exact.
+    // After all calls have ended, the counts are exact.
     counted(&load, &model, &seen).await;
 }
 
