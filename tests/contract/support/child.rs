@@ -17,7 +17,8 @@ pub(crate) struct Child {
     log: mpsc::UnboundedReceiver<String>,
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
-    _config: tempfile::NamedTempFile,
+    endpoint_url: String,
+    config: tempfile::NamedTempFile,
 }
 
 impl Child {
@@ -40,12 +41,8 @@ impl Child {
     }
 
     async fn start(mut command: Command, endpoint_url: &str, more: &str) -> Self {
-        let text = format!(
-            "listen: 127.0.0.1:0\nadmin:\n  listen: 127.0.0.1:0\nworkers: 2\nallowed_model_ids: ['*']\ndiscovery:\n  enabled: false\n\
-             bedrock:\n  region: us-east-1\n  endpoint_url: {endpoint_url}\n{more}\n"
-        );
         let config = tempfile::NamedTempFile::new().unwrap();
-        fs::write(config.path(), text).unwrap();
+        fs::write(config.path(), configuration(endpoint_url, more)).unwrap();
         let mut process = command
             .arg("serve")
             .arg("--config")
@@ -76,8 +73,15 @@ impl Child {
             log,
             address: address("address"),
             admin: address("admin"),
-            _config: config,
+            endpoint_url: endpoint_url.to_owned(),
+            config,
         }
+    }
+
+    /// Replaces the additional configuration, and waits until it applies to new calls.
+    pub(crate) async fn reload(&mut self, more: &str) {
+        fs::write(self.config.path(), configuration(&self.endpoint_url, more)).unwrap();
+        self.logged("the configuration was reloaded").await;
     }
 
     /// Waits for a log line that contains this.
@@ -153,6 +157,13 @@ impl Child {
             .unwrap();
         kib << 10
     }
+}
+
+fn configuration(endpoint_url: &str, more: &str) -> String {
+    format!(
+        "listen: 127.0.0.1:0\nadmin:\n  listen: 127.0.0.1:0\nworkers: 2\nallowed_model_ids: ['*']\ndiscovery:\n  enabled: false\n\
+         bedrock:\n  region: us-east-1\n  endpoint_url: {endpoint_url}\n{more}\n"
+    )
 }
 
 async fn line_with(log: &mut mpsc::UnboundedReceiver<String>, part: &str) -> String {
