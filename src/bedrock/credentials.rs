@@ -52,6 +52,17 @@ pub(super) const CONFIG_PAUSE: Duration = Duration::from_secs(5);
 /// The minimum time between two rebuilds after rejected credentials, if no file has changed.
 const REBUILD_PAUSE: Duration = Duration::from_secs(5);
 
+/// Phrases in errors of the chain which mean that only a new sign-in helps.
+const SIGNED_OUT: [&str; 7] = [
+    "failed to load the cached SSO token",
+    "the SSO token has expired",
+    "cached SSO token file",
+    "cached Login token is expired",
+    "/sso/cache/",
+    "/login/cache/",
+    "UnauthorizedException",
+];
+
 /// The inputs from which a chain is built.
 pub(super) struct ChainSource {
     /// The HTTP client for STS, IAM Identity Center and the instance metadata service.
@@ -91,6 +102,8 @@ pub(super) enum Cause {
     NotConfigured,
     /// A profile or another setting is wrong.
     WronglyConfigured,
+    /// The sign-in of IAM Identity Center or of the console is missing or has expired.
+    SignedOut,
     /// A provider is configured but does not respond, or returns an error.
     Unavailable,
     /// STS does not let the gateway assume a role.
@@ -261,7 +274,9 @@ impl Identity {
             Cause::Unavailable => FIRST_PAUSE
                 .saturating_mul(1 << state.failures.min(8))
                 .min(LONGEST_PAUSE),
-            Cause::NotConfigured | Cause::WronglyConfigured | Cause::Refused => CONFIG_PAUSE,
+            Cause::NotConfigured | Cause::WronglyConfigured | Cause::SignedOut | Cause::Refused => {
+                CONFIG_PAUSE
+            }
         };
         state.failures = state.failures.saturating_add(1);
         tracing::warn!(detail = %text, "cannot load the gateway's AWS credentials");
@@ -269,7 +284,7 @@ impl Identity {
         state.failed = Some(failed.clone());
         match &state.last {
             Some(last)
-                if cause == Cause::Unavailable
+                if matches!(cause, Cause::Unavailable | Cause::SignedOut)
                     && last
                         .expiry()
                         .is_some_and(|expiry| expiry > SystemTime::now()) =>
@@ -304,13 +319,15 @@ impl Identity {
                     causes(error)
                 ),
             ),
-            _ => (
-                Cause::Unavailable,
-                format!(
-                    "AWS credentials cannot be obtained at the moment: {}",
-                    causes(error)
-                ),
-            ),
+            _ => {
+                let text = causes(error);
+                if SIGNED_OUT.iter().any(|words| text.contains(words)) {
+                    let hint = "run `aws sso login` or, for `login_session`, `aws login`";
+                    return (Cause::SignedOut, format!("{text}; {hint}"));
+                }
+                let text = format!("AWS credentials cannot be obtained at the moment: {text}");
+                (Cause::Unavailable, text)
+            }
         }
     }
 

@@ -90,6 +90,8 @@ impl Sdk {
         }
         let config = loader.load().await;
         let bundle = setting(&config, "AWS_CA_BUNDLE", "ca_bundle", "bedrock_runtime");
+        // An empty variable counts as not set, as in other AWS SDKs.
+        let bundle = bundle.filter(|path| !path.is_empty());
         let bundle = bundle.map(PathBuf::from);
         let trust = Trust::load(options, bundle.as_deref())?;
         let connections = CurrentSettings::new(trust, options);

@@ -273,7 +273,9 @@ impl Session {
             Cause::Unavailable => FIRST_PAUSE
                 .saturating_mul(1 << state.failures.min(8))
                 .min(LONGEST_PAUSE),
-            Cause::NotConfigured | Cause::WronglyConfigured | Cause::Refused => REFUSED_PAUSE,
+            Cause::NotConfigured | Cause::WronglyConfigured | Cause::SignedOut | Cause::Refused => {
+                REFUSED_PAUSE
+            }
         };
         tracing::warn!(role = role.arn, session = role.name, detail = %text, "cannot assume a role");
         let failed = NoCredentials::new(cause, format!("{}: {text}", role.arn), pause);

@@ -95,6 +95,11 @@ fn no_credentials(error: &NoCredentials) -> Failure {
             "the gateway's AWS credentials are not configured correctly; the operator must correct the AWS profile or the AWS_* variables",
         )
         .with_detail(error),
+        Cause::SignedOut => Failure::new(
+            Reason::UpstreamCredentials,
+            "the gateway is not signed in to AWS; the operator must sign in again",
+        )
+        .with_detail(error),
         Cause::Unavailable => Failure::new(
             Reason::CredentialsUnavailable,
             "the gateway cannot obtain its AWS credentials at the moment; retry later",

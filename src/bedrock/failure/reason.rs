@@ -58,6 +58,7 @@ pub(super) fn of(name: &str, message: &str, http_status: Option<u16>) -> Reason 
 /// intermediary, because Bedrock sends neither.
 fn of_status(http_status: Option<u16>, message: &str) -> Reason {
     match http_status {
+        Some(400 | 401 | 403) if says(message, BAD_KEYS) => Reason::UpstreamCredentials,
         Some(429) if says(message, DAILY) => Reason::UpstreamQuota,
         Some(429) => Reason::UpstreamThrottled,
         Some(100..=199 | 300..=399 | 407 | 408 | 421 | 500..=599) => Reason::UpstreamUnavailable,
@@ -114,8 +115,13 @@ const THROTTLING: &[&str] = &[
 /// again."
 const DAILY: &[&str] = &["tokens per day", "requests per day", "daily"];
 
-/// Phrases that identify an invalid API key. Bedrock also reports it as AccessDeniedException.
-const BAD_KEYS: &[&str] = &["your api key is valid", "bearer token"];
+/// Phrases that identify an invalid API key or session, whatever the name of the error is. Bedrock
+/// also reports them as AccessDeniedException.
+const BAD_KEYS: &[&str] = &[
+    "your api key is valid",
+    "bearer token",
+    "security token included in the request",
+];
 
 fn says(message: &str, phrases: &[&str]) -> bool {
     let message = message

@@ -47,20 +47,23 @@ async fn the_machines_own_services_are_asked_directly() {
 /// If AWS rejects the old keys, the next call uses the new keys of the file.
 #[tokio::test]
 async fn rotated_keys_are_read_again_when_aws_rejects_the_old_ones() {
-    for name in [
-        "ExpiredTokenException",
-        "ExpiredToken",
-        "UnrecognizedClientException",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "SignatureDoesNotMatch",
+    const SAID: &str = r#"{"message":"The security token included in the request is expired"}"#;
+    for (name, body) in [
+        ("ExpiredTokenException", "{}"),
+        ("ExpiredToken", "{}"),
+        ("UnrecognizedClientException", "{}"),
+        ("InvalidClientTokenId", "{}"),
+        ("InvalidSignatureException", "{}"),
+        ("SignatureDoesNotMatch", "{}"),
+        ("AccessDeniedException", SAID),
+        ("", SAID),
     ] {
         let is_rotated = Arc::new(AtomicBool::new(false));
         let rotated = Arc::clone(&is_rotated);
         let (server, heads) = serve(move |head| {
             if rotated.load(Ordering::Relaxed) && head.contains("AKIDOLD") {
                 let headers = format!("x-amzn-errortype: {name}\r\n");
-                return answer("403 Forbidden", &headers, "{}");
+                return answer("403 Forbidden", &headers, body);
             }
             whole()
         })
@@ -142,7 +145,11 @@ async fn credentials_that_cannot_be_obtained_are_unavailable() {
 async fn permanent_problems_of_credentials_say_what_to_do() {
     let process =
         "[default]\ncredential_process = sh -c 'echo CANARY-OUT; echo CANARY-ERR >&2; exit 3'\n";
-    let cases: [(&str, Variables<'_>, &str, &str); 4] = [
+    let sso = "[default]\nsso_session = s\nsso_account_id = 123456789012\nsso_role_name = r\n[sso-session s]\nsso_start_url = https://d.example.com/start\nsso_region = us-east-1\n";
+    let legacy_sso = "[default]\nsso_account_id = 123456789012\nsso_role_name = r\nsso_start_url = https://d.example.com/start\nsso_region = us-east-1\n";
+    let login = "[default]\nlogin_session = arn:aws:iam::123456789012:user/u\n";
+    let signed_out = "UPSTREAM_CREDENTIALS: the gateway is not signed in to AWS";
+    let cases: [(&str, Variables<'_>, &str, &str); 7] = [
         (
             "",
             &[],
@@ -167,6 +174,9 @@ async fn permanent_problems_of_credentials_say_what_to_do() {
             "CREDENTIALS_UNAVAILABLE: ",
             "credential_process failed",
         ),
+        (sso, &[], signed_out, "aws sso login"),
+        (legacy_sso, &[], signed_out, "aws sso login"),
+        (login, &[], signed_out, "aws login"),
     ];
     for (config, variables, starts, says) in cases {
         let outcome = Caller::start(home(config, ""), variables).call().await;

@@ -222,6 +222,19 @@ async fn services_sections_name_endpoints() {
 }
 
 #[tokio::test]
+async fn an_empty_bundle_counts_as_not_set() {
+    let (server, heads) = serve(|_| whole()).await;
+    let endpoint = format!("http://{server}");
+    let variables = [
+        ("AWS_CA_BUNDLE", ""),
+        ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", endpoint.as_str()),
+    ];
+    let mut caller = Caller::start(home("", &keys("AKID")), &variables);
+    assert_eq!(caller.call().await, "answered");
+    assert_eq!(heads.all().len(), 1);
+}
+
+#[tokio::test]
 async fn an_unreadable_bundle_is_an_error_at_the_start() {
     let child = caller(&home("", ""), &[("AWS_CA_BUNDLE", "/nonexistent.pem")]);
     let mut child = child;
