@@ -14,5 +14,5 @@ pub use fence::{Fence, FencePart, Side};
 pub use geography::Geography;
 pub use model_id::ModelIdKind;
 pub use native_format::{Billed, BilledMedia, EndMarker, MaxTokens, NativeFormat};
-pub use redact::without_accounts;
+pub use redact::{without_accounts, without_hosts, without_internals};
 pub use sampling::Sampling;

@@ -79,6 +79,16 @@ pub(super) struct Regional {
     pub(super) skew: Arc<ClockSkew>,
 }
 
+impl Regional {
+    /// Returns a failure whose texts for callers do not name the host of the endpoint.
+    pub(super) fn without_endpoint(&self, failure: Failure) -> Failure {
+        match self.endpoint.get() {
+            Some(endpoint) => failure::without_endpoint(failure, &endpoint.address),
+            None => failure,
+        }
+    }
+}
+
 impl Bedrock {
     /// Creates a worker's client, without connections. All workers share `sdk`.
     pub fn new(sdk: &Sdk) -> Self {

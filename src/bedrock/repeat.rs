@@ -41,7 +41,8 @@ impl Bedrock {
         let regional = self.regional(source_region)?;
         // The future has several kilobytes. It is boxed, so that it is not moved with every future
         // that contains it.
-        let reason = match Box::pin(self.repeat(&regional, &key, headers, &body)).await? {
+        let repeated = Box::pin(self.repeat(&regional, &key, headers, &body)).await;
+        let reason = match repeated.map_err(|failure| regional.without_endpoint(failure))? {
             Ok(response) => return Ok(response),
             Err(reason) => reason,
         };
@@ -59,7 +60,7 @@ impl Bedrock {
         }
         match (extracted.response, output) {
             (Some(response), _) => Ok(response),
-            (None, Err(error)) => Err(failure::of_call(error)),
+            (None, Err(error)) => Err(regional.without_endpoint(failure::of_call(error))),
             (None, Ok(_)) => Err(failure::not_a_stream(200, "", "")),
         }
     }

@@ -440,6 +440,7 @@ async fn errors_name_no_host_no_account_and_no_role() {
         r#"{{"message":"User: {role} is not authorized to perform: bedrock:InvokeModelWithResponseStream on resource: {profile}"}}"#
     );
     let invalid = format!(r#"{{"message":"The model {profile} of account 123456789012 is odd"}}"#);
+    let proxied = r#"{"message":"upstream connect error: no route to egress.corp.internal:8443 at [fd00::a1] for http://egress-2/"}"#;
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let refused = closed.local_addr().unwrap();
     drop(closed);
@@ -451,6 +452,11 @@ async fn errors_name_no_host_no_account_and_no_role() {
         typed("ValidationException", &invalid),
         typed("ThrottlingException", &invalid),
         typed("ResourceNotFoundException", &invalid),
+        typed("AccessDeniedException", proxied),
+        typed("ValidationException", proxied),
+        typed("egress-3.corp.internal", proxied),
+        http("403 x", "", proxied),
+        http("503 x", "", proxied),
         http("503 x", HTML, "<html>"),
         "HTTP/1.1 200 OK\r\ncontent-type: application/vnd.amazon.eventstream\r\ncontent-length: 99\r\n\r\nx".to_owned(),
         "this is not HTTP\r\n\r\n".to_owned(),
@@ -477,6 +483,9 @@ async fn errors_name_no_host_no_account_and_no_role() {
             "hyper",
             "Error(",
             "os error",
+            "egress",
+            "8443",
+            "fd00",
         ] {
             assert!(!shown.contains(secret), "{secret}: {shown}");
         }

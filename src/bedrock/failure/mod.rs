@@ -19,7 +19,7 @@ pub(super) use call::{find, is_rejection, of_call, of_no_response, of_response};
 
 use super::frame::{CorruptFrame, Frame};
 use crate::{
-    aws::without_accounts,
+    aws::{without_hosts, without_internals},
     error::{Failure, Phase, Reason, Upstream},
 };
 
@@ -165,6 +165,10 @@ fn not_of_bedrock(what: &str, http_status: u16, content_type: &str, request_id: 
 
 /// Converts an error that Bedrock reported.
 fn of_upstream(mut upstream: Upstream) -> Failure {
+    // The names of Bedrock's errors never look like this.
+    if without_internals(&upstream.exception) != upstream.exception {
+        upstream.exception.clear();
+    }
     let (name, text) = (&upstream.exception, &upstream.message);
     let reason = reason::of(name, text, upstream.http_status);
     let mut detail = String::new();
@@ -176,7 +180,7 @@ fn of_upstream(mut upstream: Upstream) -> Failure {
             upstream.message = String::new();
             message
         }
-        Reason::UpstreamAccessDenied if without_accounts(text) != *text => {
+        Reason::UpstreamAccessDenied if without_internals(text) != *text => {
             // The text names the gateway's role, its account and the account's resources, so only
             // the operator's log contains it.
             detail = std::mem::take(&mut upstream.message);
@@ -186,7 +190,7 @@ fn of_upstream(mut upstream: Upstream) -> Failure {
             )
         }
         _ => {
-            let text = without_accounts(text);
+            let text = without_internals(text);
             let message = match (name.as_str(), text.as_str()) {
                 ("", "") => match upstream.http_status {
                     Some(status) => {
@@ -198,7 +202,9 @@ fn of_upstream(mut upstream: Upstream) -> Failure {
                 ("", text) => format!("Bedrock: {text}"),
                 (name, text) => format!("Bedrock: {name}: {text}"),
             };
-            upstream.message = text;
+            if text != upstream.message {
+                detail = std::mem::replace(&mut upstream.message, text);
+            }
             message
         }
     };
@@ -206,6 +212,23 @@ fn of_upstream(mut upstream: Upstream) -> Failure {
         .in_phase(Phase::BeforeFirstEvent)
         .with_upstream(upstream)
         .with_detail(detail)
+}
+
+/// Returns a failure whose texts for callers do not name the host of Bedrock's endpoint. It can be
+/// a proxy or an internal name of the operator's network.
+pub(super) fn without_endpoint(mut failure: Failure, host: &str) -> Failure {
+    let Some(upstream) = &mut failure.upstream else {
+        return failure;
+    };
+    let told = without_hosts(&upstream.message, Some(host));
+    if told != upstream.message {
+        let whole = std::mem::replace(&mut upstream.message, told);
+        if failure.detail.is_empty() {
+            failure.detail = whole;
+        }
+        failure.message = without_hosts(&failure.message, Some(host));
+    }
+    failure
 }
 
 #[cfg(test)]

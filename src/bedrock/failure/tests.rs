@@ -321,6 +321,35 @@ fn what_was_signed_is_never_repeated() {
 }
 
 #[test]
+fn only_the_operator_sees_hosts() {
+    let text = "upstream connect error: egress.corp.internal:8443 (10.0.3.7) is down";
+    let body = serde_json::json!({ "message": text }).to_string();
+    for (status, name) in [
+        (400, Some("ValidationException")),
+        (403, Some("AccessDeniedException")),
+        (404, Some("ResourceNotFoundException")),
+        (429, None),
+        (503, None),
+    ] {
+        let failure = call::of_response(&response(status, name, &body));
+        let upstream = failure.upstream.as_deref().expect("Bedrock's part");
+        let told = format!("{} {}", failure.message, upstream.message);
+        for hidden in ["egress", "8443", "10.0.3.7"] {
+            assert!(!told.contains(hidden), "{told}");
+        }
+        assert_eq!(failure.detail, text);
+    }
+    let body = r#"{"message":"no model at bedrock-proxy for anthropic.claude-v2:1"}"#;
+    let failure = call::of_response(&response(404, Some("ResourceNotFoundException"), body));
+    let failure = without_endpoint(failure, "bedrock-proxy");
+    assert_eq!(
+        failure.message,
+        "Bedrock: ResourceNotFoundException: no model at (host) for anthropic.claude-v2:1"
+    );
+    assert!(failure.detail.contains("bedrock-proxy"));
+}
+
+#[test]
 fn a_frame_of_an_unknown_type_is_corrupt() {
     let frame = Frame {
         message_type: Bytes::from_static(b"riddle"),
