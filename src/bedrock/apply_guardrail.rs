@@ -1,32 +1,29 @@
 //! Calls ApplyGuardrail.
 
 use aws_sdk_bedrockruntime::Client;
-use bytes::Bytes;
 
 use super::{
-    Bedrock, RequestBody, failure,
+    AnswerBody, Bedrock, RequestBody, failure,
     request_key::{CallHeaders, RequestKey, SdkOperation},
 };
 use crate::error::Failure;
 
-/// The maximum size of an answer, in bytes. An answer contains the findings and at
-/// most a copy of the content, and Bedrock limits both to far less. Source: docs/limits.md.
-const MAX_ANSWER: usize = 16 << 20;
-
 const OPERATION: &str = "ApplyGuardrail";
 
 /// Bedrock's answer to ApplyGuardrail.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct GuardrailAnswer {
     /// `x-amzn-requestid`, which identifies the call in AWS's logs. Empty if Bedrock sent none.
     pub request_id: String,
     /// The answer's JSON.
-    pub body: Bytes,
+    pub body: AnswerBody,
 }
 
 impl Bedrock {
     /// Calls ApplyGuardrail in a source Region. `identifier` is the ID or ARN of the guardrail.
     /// `body` is JSON that is sent unchanged.
+    ///
+    /// Returns when the response headers have arrived.
     ///
     /// # Errors
     ///
@@ -74,7 +71,7 @@ impl Bedrock {
         }
         Ok(GuardrailAnswer {
             request_id: response.request_id().to_owned(),
-            body: response.read(MAX_ANSWER).await?,
+            body: AnswerBody::of(response),
         })
     }
 }

@@ -9,7 +9,7 @@ use aws_sdk_bedrockruntime::Client;
 use prometheus_client::metrics::{counter::Counter, family::Family};
 
 use super::{
-    ControlPlane, FrameMemory, Sdk, SessionOwner,
+    ControlPlane, FrameMemory, MemoryWait, Sdk, SessionOwner,
     clock_skew::ClockSkew,
     exchange::{Endpoint, Hooks},
     failure,
@@ -41,6 +41,7 @@ pub struct Bedrock {
     project: Option<Arc<str>>,
     /// The memory budget of large frames. `None`: there is no limit.
     memory: Option<Arc<dyn FrameMemory>>,
+    memory_wait: MemoryWait,
 }
 
 struct Shared {
@@ -110,6 +111,7 @@ impl Bedrock {
             account: None,
             project: None,
             memory: None,
+            memory_wait: MemoryWait::default(),
         }
     }
 
@@ -123,6 +125,7 @@ impl Bedrock {
             account: None,
             project: None,
             memory: None,
+            memory_wait: MemoryWait::default(),
         }
     }
 
@@ -168,6 +171,13 @@ impl Bedrock {
         self
     }
 
+    /// Returns the same client for a call whose attempts record here that they wait for memory.
+    #[must_use]
+    pub fn recording(mut self, memory_wait: MemoryWait) -> Self {
+        self.memory_wait = memory_wait;
+        self
+    }
+
     /// Returns the same client for calls within a span. The span's context is sent to Bedrock.
     #[must_use]
     pub fn in_trace(&self, span: TraceContext) -> Self {
@@ -178,6 +188,7 @@ impl Bedrock {
             account: self.account.clone(),
             project: self.project.clone(),
             memory: self.memory.clone(),
+            memory_wait: self.memory_wait.clone(),
         }
     }
 
@@ -235,6 +246,11 @@ impl Bedrock {
     /// Returns the memory budget of large frames.
     pub(super) fn frame_memory(&self) -> Option<Arc<dyn FrameMemory>> {
         self.memory.clone()
+    }
+
+    /// Returns where attempts record that they wait for memory.
+    pub(super) fn memory_wait(&self) -> &MemoryWait {
+        &self.memory_wait
     }
 
     fn clients(&self) -> MutexGuard<'_, Clients> {

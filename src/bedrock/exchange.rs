@@ -24,14 +24,12 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::{
-    RequestBody, clock_skew::ClockSkew, failure, http::ResponseBody, request_template::SentRequest,
+    RequestBody, clock_skew::ClockSkew, http::ResponseBody, request_template::SentRequest,
 };
-use crate::{error::Failure, telemetry::trace::TraceContext};
+use crate::telemetry::trace::TraceContext;
 
 /// The header of InvokeModel that names a project.
 const PROJECT_HEADER: &str = "x-amzn-bedrock-projectidentifier";
@@ -149,22 +147,6 @@ impl Response {
         self.header("x-amzn-requestid")
             .or_else(|| self.header("x-amz-request-id"))
             .unwrap_or_default()
-    }
-
-    /// Reads the whole body, which has at most this many bytes.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the body is larger, or if the connection broke.
-    pub(super) async fn read(self, most: usize) -> Result<Bytes, Failure> {
-        let request_id = self.request_id().to_owned();
-        match Limited::new(self.body, most).collect().await {
-            Ok(collected) => Ok(collected.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => {
-                Err(failure::too_long(most, &request_id))
-            }
-            Err(error) => Err(failure::of_cut(&error, &request_id)),
-        }
     }
 }
 

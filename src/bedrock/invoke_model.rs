@@ -108,6 +108,14 @@ pub struct AnswerBody {
 }
 
 impl AnswerBody {
+    /// Returns the body of a response.
+    pub(super) fn of(response: Response) -> Self {
+        Self {
+            request_id: response.request_id().to_owned(),
+            body: response.body,
+        }
+    }
+
     /// Returns the next piece. `None` after the last one.
     ///
     /// # Errors
@@ -248,10 +256,7 @@ impl Bedrock {
         Ok(ModelAnswer {
             head: ModelHead::read(&response, content_type),
             tokens: HeaderCounts::read(&response),
-            body: AnswerBody {
-                body: response.body,
-                request_id: request_id.clone(),
-            },
+            body: AnswerBody::of(response),
             request_id,
         })
     }

@@ -30,6 +30,7 @@
 //! | `events` | decodes a response body into events |
 //! | `frame` | decodes the AWS event-stream encoding |
 //! | `frame_memory` | the memory budget of large frames, which the caller provides |
+//! | `memory_wait` | whether an attempt waits for memory of the gateway |
 //! | `failure` | converts Bedrock's errors and connection errors into failures |
 //! | `http` | the HTTP client of the SDK, with its connection pool |
 
@@ -49,6 +50,7 @@ mod frame;
 mod frame_memory;
 mod http;
 mod invoke_model;
+mod memory_wait;
 mod open;
 mod repeat;
 mod request_body;
@@ -66,7 +68,7 @@ pub use apply_guardrail::GuardrailAnswer;
 pub use client::Bedrock;
 pub use control::{ControlPlane, FoundationModel, InferenceProfile};
 pub use converse_stream::StreamResponse;
-pub use count_tokens::TokenCount;
+pub use count_tokens::CountHead;
 pub use events::{BedrockEvent, BedrockEvents};
 pub use exchange::Endpoint;
 #[cfg(any(test, fuzzing))]
@@ -78,6 +80,7 @@ pub use http::{TlsError, Trust};
 pub use invoke_model::{
     AnswerBody, HeaderCounts, ModelAnswer, ModelGuardrail, ModelHead, ModelOptions,
 };
+pub use memory_wait::MemoryWait;
 pub use open::Opened;
 pub use request_body::RequestBody;
 pub use sdk::Sdk;

@@ -1,8 +1,10 @@
 //! Makes an upstream call and waits for its first event. Until that arrives, another attempt can
 //! replace the call.
 
+use std::future::poll_fn;
+
 use super::{
-    Bedrock, BedrockEvent, BedrockEvents, ModelHead, ModelOptions, RequestBody,
+    Bedrock, BedrockEvent, BedrockEvents, MemoryWait, ModelHead, ModelOptions, RequestBody,
     converse_stream::StreamResponse, failure,
 };
 use crate::error::{Failure, Phase, Reason, Upstream};
@@ -32,7 +34,7 @@ impl Bedrock {
         body: impl Into<RequestBody>,
     ) -> Result<Opened, Failure> {
         let answer = self.converse_stream(source_region, model_id, body).await?;
-        first_event(answer).await
+        first_event(answer, self.memory_wait()).await
     }
 
     /// Calls InvokeModelWithResponseStream and waits for the first event, as [`Self::open`] does.
@@ -48,14 +50,19 @@ impl Bedrock {
     ) -> Result<(Opened, ModelHead), Failure> {
         let answer = self.invoke_model_stream(source_region, model_id, options, body);
         let (answer, head) = answer.await?;
-        Ok((first_event(answer).await?, head))
+        Ok((first_event(answer, self.memory_wait()).await?, head))
     }
 }
 
 /// Waits for the first event of an answer.
-async fn first_event(answer: StreamResponse) -> Result<Opened, Failure> {
+async fn first_event(answer: StreamResponse, memory_wait: &MemoryWait) -> Result<Opened, Failure> {
     let mut rest = answer.frames;
-    match rest.next().await {
+    let first = poll_fn(|cx| {
+        let next = rest.poll_next(cx);
+        memory_wait.set(next.is_pending() && rest.waits_for_memory());
+        next
+    });
+    match first.await {
         Some(Ok(first)) => Ok(Opened {
             request_id: answer.request_id,
             first,

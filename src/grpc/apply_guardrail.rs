@@ -5,12 +5,14 @@ use std::{collections::BTreeSet, sync::Arc};
 use tonic::Status;
 
 use super::{
+    answer_room::AnswerRoom,
     prepare::Ready,
     unary::{Answered, UnaryCall, Units},
 };
 use crate::{
     access::limits::GuardrailUnits,
-    bedrock::Bedrock,
+    bedrock::{Bedrock, FrameRoom},
+    bounds::Share,
     error::{Failure, Phase, Reason, Upstream},
     pb::{ApplyGuardrailResponse, GuardrailUsage},
     routing::{Route, attempts::AttemptLog},
@@ -18,13 +20,19 @@ use crate::{
     translate,
 };
 
-/// Makes the call, and reports it. A large answer is decoded on `threads`.
+/// The maximum size of an answer, in bytes. An answer contains the findings and at most a copy of
+/// the content, and Bedrock limits both to far less. Source: docs/limits.md.
+const MAX_ANSWER: usize = 16 << 20;
+
+/// Makes the call, and reports it. A large answer is decoded on `threads`. Also returns the memory
+/// that the answer holds.
 pub(super) async fn run(
     call: &UnaryCall<'_>,
+    room: &AnswerRoom<'_>,
     ready: &Ready,
     report: CallReport,
     threads: &AnswerThreads,
-) -> Result<ApplyGuardrailResponse, Status> {
+) -> Result<(ApplyGuardrailResponse, Arc<Share>), Status> {
     let log = AttemptLog::default();
     let guardrail = ready.guardrail.clone().unwrap_or_default();
     let identifier = guardrail.guardrail_identifier.unwrap_or_default();
@@ -37,21 +45,24 @@ pub(super) async fn run(
             let answer = bedrock
                 .apply_guardrail(&region, &identifier, &version, body)
                 .await?;
-            let response = if is_large(answer.body.len()) {
-                let body = answer.body;
+            let (body, held) = room.read(answer.body, MAX_ANSWER).await?;
+            let held = Arc::new(held);
+            let response = if is_large(body.len()) {
                 let decode = move || translate::guardrail::from_response(&body);
-                threads.run(None, decode).await?
+                threads
+                    .run(Some(Arc::clone(&held) as FrameRoom), decode)
+                    .await?
             } else {
-                translate::guardrail::from_response(&answer.body)
+                translate::guardrail::from_response(&body)
             };
             let response = response.map_err(|error| unreadable(&error, &answer.request_id))?;
-            Ok((answer.request_id, response))
+            Ok((answer.request_id, (response, held)))
         }
     };
     let answer = async {
         let answered = call.first_answer(routes(ready), &log, attempt).await?;
         Ok(Answered {
-            units: Units::Guardrail(answered.answer.usage.as_ref().map(units)),
+            units: Units::Guardrail(answered.answer.0.usage.as_ref().map(units)),
             metadata: Some(Box::default()),
             ..answered
         })
@@ -60,11 +71,11 @@ pub(super) async fn run(
     let Answered {
         route,
         request_id: bedrock_request_id,
-        answer,
+        answer: (answer, held),
         metadata,
         units: _,
     } = answered;
-    Ok(ApplyGuardrailResponse {
+    let response = ApplyGuardrailResponse {
         guardrail_identifier: identifier.clone(),
         guardrail_version: version.clone(),
         target: Some(answer_origin::target(&ready.target, &route)),
@@ -73,7 +84,8 @@ pub(super) async fn run(
         attempts,
         estimated_cost: metadata.and_then(|metadata| metadata.estimated_cost),
         ..answer
-    })
+    };
+    Ok((response, held))
 }
 
 /// Returns the units that Bedrock bills.

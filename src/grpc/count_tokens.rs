@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use super::{
+    answer_room::AnswerRoom,
     prepare::Ready,
     unary::{Answered, UnaryCall},
 };
@@ -21,6 +22,8 @@ use crate::{
     stream::{CallReport, answer_origin},
 };
 
+/// The maximum size of an answer, in bytes. An answer contains only a number.
+const MAX_ANSWER: usize = 64 << 10;
 /// The text of a CountTokens body before and after the Converse request.
 const BEFORE: &[u8] = br#"{"input":{"converse":"#;
 const AFTER: &[u8] = b"}}";
@@ -31,14 +34,15 @@ const REFUSALS: [&str; 3] = [
     "counttokens",
 ];
 
-/// Counts the tokens, and reports the call.
+/// Counts the tokens, and reports the call. An answer takes memory while it is read.
 pub(super) async fn run(
     call: &UnaryCall<'_>,
+    room: &AnswerRoom<'_>,
     ready: &Ready,
     report: CallReport,
 ) -> Result<CountTokensResponse, Status> {
     let log = AttemptLog::default();
-    let answer = first_that_counts(call, ready, &log);
+    let answer = first_that_counts(call, room, ready, &log);
     let (answered, attempts) = call.report(answer, &log, report).await?;
     let (counted_by, input_tokens) = answered.answer;
     Ok(CountTokensResponse {
@@ -54,6 +58,7 @@ pub(super) async fn run(
 /// Returns the model that counted the tokens, and their number.
 async fn first_that_counts(
     call: &UnaryCall<'_>,
+    room: &AnswerRoom<'_>,
     ready: &Ready,
     log: &AttemptLog,
 ) -> Result<Answered<(String, i32)>, Failure> {
@@ -74,8 +79,10 @@ async fn first_that_counts(
         let (region, model) = (route.source_region.clone(), model.clone());
         let body = body.clone();
         async move {
-            let counted = bedrock.count_tokens(&region, &model, body).await?;
-            Ok((counted.request_id, (model, counted.input_tokens)))
+            let (counted, body) = bedrock.count_tokens(&region, &model, body).await?;
+            let (json, _held) = room.read(body, MAX_ANSWER).await?;
+            let input_tokens = counted.input_tokens(&json)?;
+            Ok((counted.request_id, (model, input_tokens)))
         }
     };
     let answer = call.first_answer(same, log, attempt).await;

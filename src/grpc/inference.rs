@@ -17,12 +17,12 @@ use tonic::{
 
 use super::{
     answer_memory::{AnswerMemory, CollectedAnswer, LatestRoom},
+    answer_room::AnswerRoom,
     apply_guardrail,
     context::CallContext,
     count_tokens,
     generation::Generations,
-    invoke_model::{self, AnswerRoom},
-    permission,
+    invoke_model, permission,
     prepare::{Method, Preparation, Prepared, Ready},
     receive::{Effort, Received, Receiver},
     reservation::reserve,
@@ -30,7 +30,7 @@ use super::{
     unary::UnaryCall,
 };
 use crate::{
-    bedrock::{Bedrock, SessionOwner},
+    bedrock::{Bedrock, MemoryWait, SessionOwner},
     bounds::{Share, ShareOwner, Shares, Stop, WorkQueue},
     error::{Failure, Reason},
     pb::{
@@ -191,22 +191,33 @@ impl Inference {
         request: Request<Body>,
     ) -> Result<(CountTokensResponse, Watchdog, Option<RateLimits>), Status> {
         let context = self.context(&request);
+        let peer = ShareOwner::of(request.extensions());
         let (report, ready) = self
             .prepared(Method::CountTokens, &context, request)
             .await?;
         let rate_limits = report.rate_limits();
         let bedrock = self.bedrock.of(&context.generation.sdk);
         let call = self.unary_call(&context, &bedrock, &ready, &report);
-        let response = count_tokens::run(&call, &ready, report).await?;
+        let room = AnswerRoom::new(&self.memory, peer, &context, &ready);
+        let response = count_tokens::run(&call, &room, &ready, report).await?;
         Ok((response, watchdog_of(&call, &context), rate_limits))
     }
 
-    /// Handles `ApplyGuardrail`.
+    /// Handles `ApplyGuardrail`. Also returns the memory of the answer, as [`Self::invoke_model`].
     pub(super) async fn apply_guardrail(
         &self,
         request: Request<Body>,
-    ) -> Result<(ApplyGuardrailResponse, Watchdog, Option<RateLimits>), Status> {
-        let (context, threads) = (self.context(&request), self.threads(&request));
+    ) -> Result<
+        (
+            ApplyGuardrailResponse,
+            Watchdog,
+            Option<RateLimits>,
+            Arc<Share>,
+        ),
+        Status,
+    > {
+        let context = self.context(&request);
+        let threads = self.threads(&request);
         let (mut report, ready) = self
             .prepared(Method::ApplyGuardrail, &context, request)
             .await?;
@@ -214,8 +225,9 @@ impl Inference {
         let rate_limits = report.rate_limits();
         let bedrock = self.bedrock.of(&context.generation.sdk);
         let call = self.unary_call(&context, &bedrock, &ready, &report);
-        let response = apply_guardrail::run(&call, &ready, report, &threads).await?;
-        Ok((response, watchdog_of(&call, &context), rate_limits))
+        let room = AnswerRoom::new(&self.memory, threads.peer, &context, &ready);
+        let (response, held) = apply_guardrail::run(&call, &room, &ready, report, &threads).await?;
+        Ok((response, watchdog_of(&call, &context), rate_limits, held))
     }
 
     /// Handles `InvokeModel`. Also returns the memory of the answer, which must be held until the
@@ -238,16 +250,12 @@ impl Inference {
         let policy = AttemptPolicy {
             attempt_allowance: limits.max_attempts.unwrap_or(of_all.max_attempts),
             first_event: call.first_event,
+            memory_wait: MemoryWait::default(),
             deadline: call.deadline,
             budget: self.budget.clone(),
             session_owner: call.owner.as_ref().map(|owner| Arc::clone(&owner.name)),
         };
-        let room = AnswerRoom {
-            memory: &self.memory,
-            begun_with: context.generation.memory,
-            peer,
-            idle: limits.idle.unwrap_or(of_all.idle),
-        };
+        let room = AnswerRoom::new(&self.memory, peer, &context, &ready);
         let (response, held) = invoke_model::run(&call, policy, &room, &ready, report).await?;
         Ok((response, watchdog_of(&call, &context), rate_limits, held))
     }
@@ -425,6 +433,7 @@ impl Inference {
             policy: AttemptPolicy {
                 attempt_allowance: limits.max_attempts.unwrap_or(of_all.max_attempts),
                 first_event: limits.first_event.unwrap_or(of_all.first_event),
+                memory_wait: MemoryWait::default(),
                 deadline,
                 budget: self.budget.clone(),
                 session_owner: owner.as_ref().map(|owner| Arc::clone(&owner.name)),

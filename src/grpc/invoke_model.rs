@@ -1,19 +1,18 @@
 //! Implements `InvokeModel`: calls a model with a body in its own format. Attempts are made as for
 //! `Invoke`. When the response headers have arrived, no other route is called.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use bytes::BytesMut;
 use tonic::Status;
 
 use super::{
+    answer_room::AnswerRoom,
     prepare::Ready,
-    receive::saturated,
     unary::{Answered, UnaryCall, Units},
 };
 use crate::{
-    bedrock::{AnswerBody, ModelAnswer},
-    bounds::{Share, ShareOwner, Shares},
+    bedrock::ModelAnswer,
+    bounds::Share,
     error::Failure,
     pb::{InvokeModelResponse, MetadataEvent},
     routing::{
@@ -24,25 +23,11 @@ use crate::{
         CallReport, answer_origin, log_detail,
         native_units::AnsweredUnits,
         native_usage::{self, Counts},
-        silent_for,
     },
 };
 
 /// The maximum size of an answer, in bytes. Source: Bedrock's service model; see docs/limits.md.
 const MAX_ANSWER: usize = 25_000_000;
-/// The size of the steps in which an answer takes memory, in bytes.
-const STEP: usize = 64 << 10;
-
-/// The limits on the size and the time of an answer.
-pub(super) struct AnswerRoom<'a> {
-    /// The memory budget, which requests and answers share.
-    pub(super) memory: &'a Shares,
-    /// The budget when the call began, in bytes.
-    pub(super) begun_with: usize,
-    pub(super) peer: ShareOwner,
-    /// The maximum time for which Bedrock may send nothing.
-    pub(super) idle: Duration,
-}
 
 /// Makes the call, and reports it. Also returns the memory that the answer holds.
 pub(super) async fn run(
@@ -113,7 +98,7 @@ async fn answer(
     let ModelAnswer {
         head, tokens, body, ..
     } = answer;
-    let (body, held) = match read(body, room).await {
+    let (body, held) = match room.read(body, MAX_ANSWER).await {
         Ok(read) => read,
         Err(failure) => {
             permit.failed(&failure, tokio::time::Instant::now());
@@ -140,32 +125,4 @@ async fn answer(
         metadata: Some(Box::new(metadata)),
         units: Units::Model(units),
     })
-}
-
-/// Reads the whole body, within the memory budget.
-async fn read(mut body: AnswerBody, room: &AnswerRoom<'_>) -> Result<(BytesMut, Share), Failure> {
-    let held = room.memory.take_as_begun(room.peer, STEP, room.begun_with);
-    let held = held.map_err(saturated)?;
-    // Bedrock has billed the answer, so its memory must not be given to another client.
-    held.keep().map_err(saturated)?;
-    let mut taken = STEP;
-    let mut read = BytesMut::new();
-    loop {
-        let next = tokio::time::timeout(room.idle, body.next()).await;
-        let Some(piece) = next.map_err(|_| silent_for(room.idle))?? else {
-            return Ok((read, held));
-        };
-        let length = read.len() + piece.len();
-        if length > MAX_ANSWER {
-            return Err(body.too_long(MAX_ANSWER));
-        }
-        // The answer needs memory for the body, and for its copy in the encoded message.
-        let needed = length.saturating_mul(2);
-        if needed > taken {
-            let more = (needed - taken).max(taken).min(4 * MAX_ANSWER);
-            held.grow(more).map_err(saturated)?;
-            taken += more;
-        }
-        read.extend_from_slice(&piece);
-    }
 }

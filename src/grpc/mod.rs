@@ -2,6 +2,7 @@
 //! statuses.
 
 mod answer_memory;
+mod answer_room;
 mod apply_guardrail;
 mod context;
 mod count_tokens;

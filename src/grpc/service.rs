@@ -71,7 +71,7 @@ impl Service<Request<Body>> for InferenceServer {
                 Called::Invoke => {
                     let answer = inference.invoke(request).await;
                     answer.map(|(message, watchdog, limits, held)| {
-                        unary_holding((message, watchdog, limits), held, threads)
+                        unary_holding((message, watchdog, limits), held.map(Arc::new), threads)
                     })
                 }
                 Called::CountTokens => {
@@ -121,7 +121,9 @@ impl Service<Request<Body>> for GuardrailServer {
         Box::pin(async move {
             let threads = inference.threads(&request);
             let answer = inference.apply_guardrail(request).await;
-            let response = answer.map(|answer| unary(answer, threads));
+            let response = answer.map(|(message, watchdog, limits, held)| {
+                unary_holding((message, watchdog, limits), Some(held), threads)
+            });
             Ok(response.unwrap_or_else(Status::into_http))
         })
     }
@@ -167,7 +169,7 @@ impl Service<Request<Body>> for ModelServer {
             } else {
                 let answer = inference.invoke_model(request).await;
                 answer.map(|(message, watchdog, limits, held)| {
-                    unary_holding((message, watchdog, limits), Some(held), threads)
+                    unary_holding((message, watchdog, limits), Some(Arc::new(held)), threads)
                 })
             };
             Ok(response.unwrap_or_else(Status::into_http))
@@ -195,10 +197,9 @@ fn unary<T: Message + 'static>(
 /// Returns a response with one message, which holds memory until the body is dropped.
 fn unary_holding<T: Message + 'static>(
     (message, watchdog, limits): (T, Watchdog, Option<RateLimits>),
-    held: Option<Share>,
+    held: Option<Arc<Share>>,
     threads: AnswerThreads,
 ) -> Response<Body> {
-    let held = held.map(Arc::new);
     let rooms = held.as_ref().map(LatestRoom::of).unwrap_or_default();
     let only = futures_util::stream::once(ready(Ok(message)));
     let response = response(MessageBody::new(only, rooms, threads), watchdog, limits);

@@ -145,7 +145,7 @@ impl UnaryCall<'_> {
         let made = log.attempts();
         let unanswered = answered.as_ref().err().map(|failure| failure.reason);
         report.attempts(&made, unanswered);
-        let mut attempts: Vec<_> = made.iter().map(answer_origin::attempt).collect();
+        let mut attempts = answer_origin::attempts(&made);
         match answered {
             Ok(mut answered) => {
                 report.route(&answered.route);

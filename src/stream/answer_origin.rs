@@ -7,8 +7,12 @@ use crate::{
     routing::{Route, Target, attempts::Attempt},
 };
 
-/// Converts an attempt to a message.
-pub(crate) fn attempt(attempt: &Attempt) -> pb::Attempt {
+/// Converts the attempts of a call to messages.
+pub(crate) fn attempts(made: &[Attempt]) -> Vec<pb::Attempt> {
+    made.iter().map(attempt).collect()
+}
+
+fn attempt(attempt: &Attempt) -> pb::Attempt {
     pb::Attempt {
         model_id: attempt.route.model_id.clone(),
         source_region: attempt.route.source_region.clone(),
@@ -23,7 +27,7 @@ pub(crate) fn attempt(attempt: &Attempt) -> pb::Attempt {
 
 /// Converts the attempts of a call that ended with this failure to messages.
 pub(super) fn attempts_until(made: &[Attempt], failure: &Failure) -> Vec<pb::Attempt> {
-    let mut attempts: Vec<_> = made.iter().map(attempt).collect();
+    let mut attempts = attempts(made);
     // The last attempt has no reason yet if it failed after the first event, or if the call ended
     // while it waited for the first event.
     if let Some(last) = attempts.last_mut()

@@ -33,7 +33,7 @@ use super::{
     timers::{Alarm, METADATA_WAIT, Timers, Times},
 };
 use crate::{
-    bedrock::{self, BedrockEvent, FrameRoom},
+    bedrock::{self, BedrockEvent, FrameRoom, MemoryWait},
     error::{Failure, Phase, Reason},
     pb,
     routing::{
@@ -56,7 +56,7 @@ type Next<M> = Option<Result<M, Box<Failed>>>;
 )]
 enum Stage<H> {
     /// Waits for the first event.
-    Waiting(Waiting<H>),
+    Waiting(Waiting<H>, MemoryWait),
     /// Events are arriving.
     Streaming(UpstreamAnswer),
     /// The outcome is known. `queue` contains the messages that were not sent yet, and `verdict`
@@ -110,9 +110,10 @@ impl<O: Operation> StateMachine<O> {
         } = call;
         let log = AttemptLog::default();
         report.follow(&bedrock, &log);
-        let (trace, made) = (report.trace().clone(), log.clone());
-        let id = Arc::clone(&request_id);
+        let (trace, made, id) = (report.trace().clone(), log.clone(), Arc::clone(&request_id));
         let settings = operation.settings();
+        let memory_wait = policy.memory_wait.clone();
+        let bedrock = bedrock.recording(memory_wait.clone());
         let waiting = attempts::begin(candidates, policy, log.clone(), move |route| {
             let span_id = made.last_span_id();
             let mut bedrock = bedrock.in_trace(trace.child(span_id));
@@ -120,10 +121,9 @@ impl<O: Operation> StateMachine<O> {
                 bedrock = bedrock.in_account(&route.account, owner.as_ref());
             }
             let bedrock = bedrock.in_project(projects.to_add(&route));
-            // The future has several kilobytes. It is boxed, so that it is not moved with every
-            // future that contains it.
-            let opened = O::open(bedrock, Arc::clone(&route), settings.clone(), body.clone());
-            let opened = Box::pin(opened);
+            let (settings, body) = (settings.clone(), body.clone());
+            // The future has several kilobytes, so it is boxed: it is not moved with other futures.
+            let opened = Box::pin(O::open(bedrock, Arc::clone(&route), settings, body));
             let request_id = Arc::clone(&id);
             async move {
                 let open = OpenCall::on(Arc::clone(&route));
@@ -142,7 +142,7 @@ impl<O: Operation> StateMachine<O> {
             }
         });
         Self {
-            stage: Stage::Waiting(Box::pin(waiting)),
+            stage: Stage::Waiting(Box::pin(waiting), memory_wait),
             timers: Timers::start(times),
             cut: DrainExpiry::new(cut),
             operation,
@@ -257,13 +257,15 @@ impl<O: Operation> StateMachine<O> {
     /// Makes one step: adds messages to the queue, changes the stage, or fails.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         match &mut self.stage {
-            Stage::Waiting(answer) => {
+            Stage::Waiting(answer, memory_wait) => {
+                let answer = answer.as_mut().poll(cx);
+                self.timers.wait_for_first_event(memory_wait);
                 let Begun {
                     route,
                     permit,
                     request_id,
                     answer: (first, rest, head),
-                } = ready!(answer.as_mut().poll(cx))?;
+                } = ready!(answer)?;
                 self.bedrock_request_id = request_id;
                 if let Some(report) = &mut self.report {
                     report.route(&route);
@@ -273,12 +275,7 @@ impl<O: Operation> StateMachine<O> {
                     target: answer_origin::target(&self.target, &route),
                     request_id: Arc::clone(&self.request_id),
                     bedrock_request_id: self.bedrock_request_id.clone(),
-                    attempts: self
-                        .log
-                        .attempts()
-                        .iter()
-                        .map(answer_origin::attempt)
-                        .collect(),
+                    attempts: answer_origin::attempts(&self.log.attempts()),
                 };
                 self.operation.begin(head, origin);
                 (self.route, self.permit) = (Some(route), Some(permit));
@@ -376,7 +373,7 @@ impl<O: Operation> StateMachine<O> {
         self.decoding.stop();
         match std::mem::replace(&mut self.stage, Stage::Ended) {
             Stage::Streaming(answer) => Some(answer),
-            Stage::Waiting(_) | Stage::Ended => None,
+            Stage::Waiting(..) | Stage::Ended => None,
         }
     }
 
@@ -494,7 +491,7 @@ impl<O: Operation> StateMachine<O> {
                 operation: std::mem::take(&mut self.operation),
                 metadata_by: self.timers.metadata_by(),
             }),
-            Stage::Waiting(_) | Stage::Ended => {
+            Stage::Waiting(..) | Stage::Ended => {
                 drop(report);
                 None
             }

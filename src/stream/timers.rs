@@ -14,6 +14,8 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::bedrock::MemoryWait;
+
 /// How long the gateway waits for `metadata` after a complete answer. Bedrock usually sends
 /// `metadata` within milliseconds of `messageStop`, and the client already has the whole answer.
 pub(super) const METADATA_WAIT: Duration = Duration::from_secs(10);
@@ -139,6 +141,16 @@ impl Timers {
             let now = Instant::now();
             self.resume(now);
             self.waits = Waits::ForMemory(now);
+        }
+    }
+
+    /// Records that no event has arrived yet. Each attempt has a separate limit for Bedrock's
+    /// silence.
+    pub(super) fn wait_for_first_event(&mut self, memory_wait: &MemoryWait) {
+        if memory_wait.is_on() {
+            self.wait_for_memory();
+        } else {
+            self.wait_for_bedrock(false);
         }
     }
 

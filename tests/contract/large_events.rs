@@ -1,18 +1,23 @@
-//! Large events in Bedrock's answers take memory from the budget, and streams wait for it.
+//! Large events and answers of Bedrock take memory from the budget, and streams wait for it.
 
 use std::time::Duration;
 
 use bedrock_grpc::pb::{
-    InvokeRequest, StreamInvokeRequest, content_block_delta_event::Delta,
+    ApplyGuardrailRequest, CountTokensRequest, GuardrailContentSource,
+    GuardrailConverseContentBlock, GuardrailConverseTextBlock, InvokeRequest, StreamInvokeRequest,
+    content_block_delta_event::Delta, guardrail_converse_content_block::Content,
     stream_invoke_response::Event,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tonic::Code;
 
 use crate::{
     harness::{MODEL, ask, question},
-    support::{Child, Client, Exchange, INVOKE, Open, STREAM_INVOKE, Upstream},
+    support::{
+        APPLY_GUARDRAIL, COUNT_TOKENS, Child, Client, Exchange, INVOKE, Open, STREAM_INVOKE,
+        Upstream,
+    },
 };
 
 const MIB: usize = 1 << 20;
@@ -193,6 +198,48 @@ async fn a_wait_for_memory_is_not_blamed_on_bedrock() {
     sent.await.unwrap().closed().await;
 }
 
+/// A first event of 3 MiB, with a member that has no field.
+fn large_start() -> Value {
+    json!({"role": "assistant", "new": "x".repeat(3 * MIB)})
+}
+
+#[tokio::test]
+async fn a_first_event_that_waits_for_memory_is_not_blamed_on_bedrock() {
+    const FIRST_EVENT: Duration = Duration::from_secs(5);
+    let (mut upstream, mut gateway, _client, unread, held) = nearly_full(", first_event: 5s").await;
+    let mut client = Client::connect(gateway.address).await;
+    let waiting = client.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
+    let mut exchange = upstream.exchange().await;
+    let sent = tokio::spawn(async move {
+        exchange.send("messageStart", large_start()).await;
+        answer(exchange, "text").await;
+    });
+    gateway.logged("the resource is fully used").await;
+    tokio::time::sleep(FIRST_EVENT + Duration::from_secs(1)).await;
+    // As soon as the other client reads, there is memory for the event.
+    let unread = tokio::spawn(unread.code());
+    held.finish().await;
+    assert_eq!(unread.await.unwrap(), Code::Ok);
+    assert_eq!(waiting.code().await, Code::Ok);
+    sent.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_first_event_does_not_wait_for_memory_without_limit() {
+    let (mut upstream, gateway, _client, _unread, _held) = nearly_full(", idle: 1s").await;
+    let mut client = Client::connect(gateway.address).await;
+    let mut waiting = client.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
+    let mut exchange = upstream.exchange().await;
+    let sent = tokio::spawn(async move {
+        let _sent = exchange.try_send("messageStart", large_start()).await;
+        exchange
+    });
+    let status = waiting.status().await;
+    status.is(Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
+    assert_eq!(status.details().phase(), "before-first-event");
+    sent.await.unwrap().closed().await;
+}
+
 /// Events as large as these are read and decoded in several polls of the call.
 #[tokio::test]
 async fn a_client_that_pauses_is_not_blamed_on_bedrock() {
@@ -242,4 +289,68 @@ async fn invoke_does_not_wait_for_memory() {
     let status = call.status().await;
     status.is(Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
     sent.await.unwrap().closed().await;
+}
+
+fn guarded() -> ApplyGuardrailRequest {
+    let text = GuardrailConverseTextBlock {
+        text: "text".to_owned(),
+        ..GuardrailConverseTextBlock::default()
+    };
+    ApplyGuardrailRequest {
+        target: MODEL.to_owned(),
+        guardrail_identifier: Some("gr1".to_owned()),
+        guardrail_version: Some("1".to_owned()),
+        source: GuardrailContentSource::Output.into(),
+        content: vec![GuardrailConverseContentBlock {
+            content: Some(Content::Text(text)),
+        }],
+        ..ApplyGuardrailRequest::default()
+    }
+}
+
+/// Bedrock's answer to ApplyGuardrail with a text of 3 MiB.
+fn findings() -> String {
+    let text = "x".repeat(3 * MIB);
+    json!({"action": "NONE", "outputs": [{"text": text}], "assessments": []}).to_string()
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_read_holds_memory_until_it_is_read() {
+    let mut upstream = Upstream::answering("application/json").await;
+    // Sufficient for one of the answers: each needs twice its size.
+    let gateway = Child::serve(&upstream.endpoint_url(), "limits: {memory: 8MiB}").await;
+    // With windows of 64 KiB.
+    let mut slow = Client::with(gateway.address, |_| {}).await;
+    let mut unread = slow.call(APPLY_GUARDRAIL, &[], &guarded()).await;
+    upstream.exchange().await.answer(&findings()).await;
+    unread.begun().await.unwrap();
+
+    let mut client = Client::connect(gateway.address).await;
+    let mut refused = client.call(APPLY_GUARDRAIL, &[], &guarded()).await;
+    upstream.exchange().await.answer(&findings()).await;
+    let status = refused.status().await;
+    status.is(Code::Unavailable, "REPLICA_SATURATED");
+
+    assert_eq!(unread.code().await, Code::Ok);
+    let again = client.call(APPLY_GUARDRAIL, &[], &guarded()).await;
+    upstream.exchange().await.answer(&findings()).await;
+    assert_eq!(again.code().await, Code::Ok);
+}
+
+/// A budget that is smaller than the largest answer of CountTokens.
+#[tokio::test]
+async fn an_answer_of_count_tokens_takes_memory() {
+    let mut upstream = Upstream::answering("application/json").await;
+    let gateway = Child::serve(&upstream.endpoint_url(), "limits: {memory: 100KiB}").await;
+    let mut client = Client::connect(gateway.address).await;
+    let request = CountTokensRequest {
+        target: MODEL.to_owned(),
+        input: Some(question("Hello")),
+    };
+    for (spaces, code) in [(0, Code::Ok), (60 << 10, Code::Unavailable)] {
+        let counted = client.call(COUNT_TOKENS, &[], &request).await;
+        let answer = format!(r#"{{"inputTokens": 7{}}}"#, " ".repeat(spaces));
+        upstream.exchange().await.answer(&answer).await;
+        assert_eq!(counted.code().await, code, "{spaces} spaces");
+    }
 }

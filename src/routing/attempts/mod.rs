@@ -11,7 +11,13 @@
 mod log;
 mod retry_decision;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -25,7 +31,10 @@ use super::{
     route_selection::{NextStep, RouteSelection},
     target::RouteCandidate,
 };
-use crate::error::{Failure, Phase, Reason, Upstream};
+use crate::{
+    bedrock::MemoryWait,
+    error::{Failure, Phase, Reason, Upstream},
+};
 
 /// The upper limit of the first backoff. It doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -46,6 +55,8 @@ pub struct AttemptPolicy {
     pub attempt_allowance: u32,
     /// The time limit for Bedrock's first event, per attempt.
     pub first_event: Duration,
+    /// Whether the first event waits for memory. The time limit does not apply meanwhile.
+    pub memory_wait: MemoryWait,
     /// The deadline of the call. No attempt begins after it.
     pub deadline: Instant,
     /// The retry budget of all calls of the process.
@@ -229,8 +240,8 @@ impl CallProgress {
         }
     }
 
-    /// Waits for an attempt, within its time limit. The deadline of the call is enforced by the
-    /// caller of this module.
+    /// Waits for an attempt, within its time limit. The limit begins anew after a wait for memory.
+    /// The deadline of the call is enforced by the caller of this module.
     async fn within_limit<T>(
         &self,
         attempt: impl Future<Output = Result<Opened<T>, Failure>>,
@@ -239,15 +250,29 @@ impl CallProgress {
         if Instant::now() + limit >= self.policy.deadline {
             return attempt.await;
         }
-        match tokio::time::timeout(limit, attempt).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Failure::new(
+        let mut has_waited = false;
+        let (mut attempt, mut timer) = (pin!(attempt), pin!(tokio::time::sleep(limit)));
+        poll_fn(|cx| {
+            if let Poll::Ready(outcome) = attempt.as_mut().poll(cx) {
+                return Poll::Ready(outcome);
+            }
+            // Bedrock is not read meanwhile. The call has a separate limit for this wait.
+            if self.policy.memory_wait.is_on() {
+                has_waited = true;
+                return Poll::Pending;
+            }
+            if std::mem::take(&mut has_waited) {
+                timer.as_mut().reset(Instant::now() + limit);
+            }
+            ready!(timer.as_mut().poll(cx));
+            Poll::Ready(Err(Failure::new(
                 Reason::UpstreamIdle,
                 format!("Bedrock sent nothing for {} s", limit.as_secs_f32()),
             )
             .in_phase(Phase::BeforeFirstEvent)
-            .with_upstream(Upstream::default())),
-        }
+            .with_upstream(Upstream::default())))
+        })
+        .await
     }
 
     /// Records a failed attempt. Returns an error if no further attempt can help.

@@ -41,6 +41,7 @@ fn policy() -> AttemptPolicy {
     AttemptPolicy {
         attempt_allowance: 3,
         first_event: Duration::from_secs(60),
+        memory_wait: MemoryWait::default(),
         deadline: Instant::now() + Duration::from_secs(300),
         budget: RetryBudget::default(),
         session_owner: None,
@@ -120,6 +121,47 @@ async fn what_the_caller_or_the_operator_has_to_fix_is_tried_once() {
         assert_eq!(result.unwrap_err().reason, reason);
         assert_eq!(called, ["a.x"], "{reason:?}");
     }
+}
+
+/// Makes a call with one attempt, which does this until its first event arrives.
+async fn call_one<F: Future<Output = ()>>(
+    first_event: impl Fn(MemoryWait) -> F,
+) -> Result<Begun<()>, Failure> {
+    let target = target(vec![route("a.x", 1)]);
+    let candidates = target.inside().unwrap();
+    let policy = AttemptPolicy {
+        attempt_allowance: 1,
+        ..policy()
+    };
+    let memory_wait = policy.memory_wait.clone();
+    begin(candidates, policy, AttemptLog::default(), |_| {
+        let arrived = first_event(memory_wait.clone());
+        async move {
+            arrived.await;
+            opened()
+        }
+    })
+    .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_event_may_wait_for_memory_longer_than_for_bedrock() {
+    let almost = policy().first_event - MS;
+    let waits = call_one(async |memory_wait| {
+        tokio::time::sleep(almost).await;
+        memory_wait.set(true);
+        tokio::time::sleep(3 * almost).await;
+        memory_wait.set(false);
+        tokio::time::sleep(almost).await;
+    });
+    waits.await.unwrap();
+    let silent = call_one(async |memory_wait| {
+        memory_wait.set(true);
+        tokio::time::sleep(almost).await;
+        memory_wait.set(false);
+        tokio::time::sleep(almost + 2 * MS).await;
+    });
+    assert_eq!(silent.await.unwrap_err().reason, Reason::UpstreamIdle);
 }
 
 #[tokio::test(start_paused = true)]
@@ -365,6 +407,7 @@ proptest! {
                 let policy = AttemptPolicy {
                     session_owner: None,
                     attempt_allowance: max_attempts,
+                    memory_wait: MemoryWait::default(),
                     first_event: Duration::from_secs(2),
                     deadline: Instant::now() + MS * u32::try_from(deadline).unwrap(),
                     budget: budget.clone(),

@@ -16,7 +16,8 @@ use crate::harness::{Gateway, soon};
 pub(crate) use child::Child;
 pub(crate) use queues::queues;
 pub(crate) use raw::{
-    Client, INVOKE, INVOKE_MODEL, Open, STREAM_INVOKE, STREAM_INVOKE_MODEL, message,
+    APPLY_GUARDRAIL, COUNT_TOKENS, Client, INVOKE, INVOKE_MODEL, Open, STREAM_INVOKE,
+    STREAM_INVOKE_MODEL, message,
 };
 pub(crate) use upstream::{Exchange, Upstream};
 

@@ -17,6 +17,8 @@ use crate::harness::{Details, soon};
 
 pub(crate) const STREAM_INVOKE: &str = "/bedrock.inference.v1.InferenceService/StreamInvoke";
 pub(crate) const INVOKE: &str = "/bedrock.inference.v1.InferenceService/Invoke";
+pub(crate) const APPLY_GUARDRAIL: &str = "/bedrock.inference.v1.GuardrailService/ApplyGuardrail";
+pub(crate) const COUNT_TOKENS: &str = "/bedrock.inference.v1.InferenceService/CountTokens";
 pub(crate) const INVOKE_MODEL: &str = "/bedrock.inference.v1.ModelService/InvokeModel";
 pub(crate) const STREAM_INVOKE_MODEL: &str = "/bedrock.inference.v1.ModelService/StreamInvokeModel";
 /// gRPC's flag and length before each message.
@@ -202,7 +204,9 @@ impl Open {
     /// Reads until this many messages have arrived.
     pub(crate) async fn read_messages(&mut self, count: usize) {
         while self.messages.len() < count {
-            assert!(self.read().await.unwrap(), "it ended");
+            if !self.read().await.unwrap() {
+                panic!("it ended: {:?}", self.end().await);
+            }
         }
     }
 

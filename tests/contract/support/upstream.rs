@@ -16,11 +16,14 @@ use crate::harness::soon;
 
 /// Small, so that little is in transit between Bedrock and the gateway.
 const SOCKET_BUFFER: usize = 32 << 10;
-const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n\
-    content-type: application/vnd.amazon.eventstream\r\n\
-    x-amzn-requestid: by-hand\r\n\
-    connection: close\r\n\
-    transfer-encoding: chunked\r\n\r\n";
+
+/// The head of a response with this content type.
+fn head(content_type: &str) -> String {
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\nx-amzn-requestid: by-hand\r\n\
+         connection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
+}
 
 /// A listening Bedrock. Dropping it stops it.
 pub(crate) struct Upstream {
@@ -35,16 +38,23 @@ pub(crate) struct Exchange {
 }
 
 impl Upstream {
+    /// Starts a Bedrock that answers with event streams.
     pub(crate) async fn start() -> Self {
+        Self::answering("application/vnd.amazon.eventstream").await
+    }
+
+    /// Starts a Bedrock whose answers have this content type.
+    pub(crate) async fn answering(content_type: &str) -> Self {
+        let head = head(content_type);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (arrived, exchanges) = mpsc::unbounded_channel();
         let accepting = tokio::spawn(async move {
             loop {
                 let (tcp, _) = listener.accept().await.unwrap();
-                let arrived = arrived.clone();
+                let (arrived, head) = (arrived.clone(), head.clone());
                 tokio::spawn(async move {
-                    if let Some(exchange) = Exchange::begin(tcp).await {
+                    if let Some(exchange) = Exchange::begin(tcp, &head).await {
                         // The test may have ended.
                         let _received = arrived.send(exchange);
                     }
@@ -76,7 +86,7 @@ impl Drop for Upstream {
 
 impl Exchange {
     /// Reads the request, answers with headers. `None`: the gateway closed the call.
-    async fn begin(mut tcp: TcpStream) -> Option<Self> {
+    async fn begin(mut tcp: TcpStream, response_head: &str) -> Option<Self> {
         tcp.set_nodelay(true).ok()?;
         socket2::SockRef::from(&tcp)
             .set_send_buffer_size(SOCKET_BUFFER)
@@ -99,7 +109,7 @@ impl Exchange {
                 return None;
             }
         }
-        tcp.write_all(HEAD).await.ok()?;
+        tcp.write_all(response_head.as_bytes()).await.ok()?;
         Some(Self { tcp })
     }
 
@@ -110,6 +120,12 @@ impl Exchange {
             .unwrap();
     }
 
+    /// Sends the whole body of a response that is not a stream, as far as the gateway reads it.
+    pub(crate) async fn answer(mut self, body: &str) {
+        let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+        let _sent = soon(self.tcp.write_all(chunks.as_bytes())).await;
+    }
+
     /// Sends one token.
     pub(crate) async fn token(&mut self, text: &str) {
         self.send("contentBlockDelta", token(text)).await;
@@ -117,7 +133,16 @@ impl Exchange {
 
     /// Sends one token. Fails if the gateway has closed the call.
     pub(crate) async fn try_token(&mut self, text: &str) -> std::io::Result<()> {
-        soon(self.tcp.write_all(&event("contentBlockDelta", token(text)))).await
+        self.try_send("contentBlockDelta", token(text)).await
+    }
+
+    /// Sends one event. Fails if the gateway has closed the call.
+    pub(crate) async fn try_send(
+        &mut self,
+        event_type: &str,
+        payload: Value,
+    ) -> std::io::Result<()> {
+        soon(self.tcp.write_all(&event(event_type, payload))).await
     }
 
     /// Sends the end of the answer and of the response.
