@@ -152,6 +152,8 @@ def of_pods(release, other):
     yield of("two of three end", missing, [*lone, *gone], {30: False, 40: False, 60: True})
     yield of("two of three are born late", missing, [*lone, *(release.series(calls, "_x60 100x59", pod=pod) for pod in PODS[1:])], {40: True, 70: False})
     yield of("another release's pods do not count", missing, [*lone, *everyone(f"100x{LENGTH}", other)], {40: True})
+    twice = [release.series(calls, f"100x{LENGTH}", {"job": job}, pod=pod) for job in ("monitor", "annotations") for pod in PODS[:2]]
+    yield of("two jobs scrape each of the two that remain", missing, twice, {40: True})
     again = "1000x20 2000x5 3000x5 4000x60"
     running = everyone(f"100x{LENGTH}", release)
     yield of("three restarts", restarts, [*running, release.series(start, again)], {24: False, 35: True, 80: False})
@@ -185,6 +187,13 @@ def written(folder, release, cases):
         path = folder / f"{alert}.yaml"
         path.write_text(yaml.safe_dump(document), encoding="utf-8")
         yield path
+
+
+def test_no_alert_on_the_pods_of_a_release_without_pods():
+    release = Release("gateway", "--set=replicaCount=0,autoscaling.enabled=false,checkUnused=false,podDisruptionBudget.enabled=false")
+    assert "BedrockGrpcAbsent" not in release.holds
+    (missing,) = [each["expr"] for each in release.spec["groups"][0]["rules"] if each["alert"] == "BedrockGrpcPodsMissing"]
+    assert "bedrock_grpc_open_calls" not in missing
 
 
 def test_the_threshold_of_budgets_is_a_value(tmp_path):

@@ -134,18 +134,21 @@ alerts:
 {{- $deployment := printf `namespace="%s", deployment="%s"` $namespace $name -}}
 {{- $least := or .Values.autoscaling.enabled .Values.keda.enabled | ternary .Values.autoscaling.minReplicas .Values.replicaCount | int64 -}}
 {{- $monitor := .Values.metrics.podMonitor.enabled | ternary .Values.metrics.podMonitor (.Values.metrics.podMonitoring.enabled | ternary .Values.metrics.podMonitoring .Values.metrics.serviceMonitor) -}}
+{{- /* A release that is scaled to zero has no pods. */}}
+{{- if gt $least 0 }}
 - alert: BedrockGrpcAbsent
   expr: absent(bedrock_grpc_open_calls{ {{- $pods -}} })
   for: 5m
   severity: critical
   summary: Prometheus has no metrics of any pod of {{ $name }}
   description: No pod runs, or Prometheus scrapes none. Look at the pods' events and logs, then at the ServiceMonitor or PodMonitor.
+{{- end }}
 - alert: BedrockGrpcPodsMissing
   # By the pods that Prometheus scrapes, against the number that the chart asks for; and by
-  # kube-state-metrics, if it is there.
+  # kube-state-metrics, if it is there. A pod that two jobs scrape counts once.
   expr: |-
     {{- if gt $least 1 }}
-    count(bedrock_grpc_open_calls{ {{- $pods -}} }) < {{ $least }}
+    count(count by (pod) (bedrock_grpc_open_calls{ {{- $pods -}} })) < {{ $least }}
       or
     {{- end }}
     max(kube_deployment_status_replicas_available{ {{- $deployment -}} }) < max(kube_deployment_spec_replicas{ {{- $deployment -}} })
