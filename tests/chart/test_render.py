@@ -12,9 +12,9 @@ import crds
 from rendering import CHART, HELMS, NAMESPACE, ROOT, TOOLS, VALUE_SETS, objects, parse, run, text, values_of
 
 KUBERNETES = [version for version in kubernetes_validate.all_versions() if tuple(map(int, version.split(".")[:2])) >= (1, 30)]
-# These prefer near pods, which needs 1.31; a unit test covers the message.
-NEWER = {"everything", "production-eks"}
-PAIRS = [(each, version) for each in VALUE_SETS for version in KUBERNETES if not (version.startswith("1.30.") and each in NEWER)]
+# Near pods need 1.31, user namespaces 1.33; unit tests cover the messages.
+LEAST = {"everything": (1, 33), "production-eks": (1, 31)}
+PAIRS = [(each, version) for each in VALUE_SETS for version in KUBERNETES if tuple(map(int, version.split(".")[:2])) >= LEAST.get(each, (1, 30))]
 # Each call of `validate` would read all definitions again.
 kubernetes_validate.schema_contents = functools.cache(kubernetes_validate.schema_contents)
 

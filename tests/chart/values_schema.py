@@ -81,7 +81,7 @@ NAMED = {
                 "for": text_like(r"0|([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?") | {"minLength": 1},
                 "severity": {"type": "string", "minLength": 1},
                 "labels": map_of(NAME, SCALARS),
-                "runbookUrl": {"type": "string", "pattern": "^$|^https?://"},
+                "runbookUrl": {"type": "string", "pattern": r"^$|^https?://[^\s{}]+$"},
             },
         },
     },

@@ -80,6 +80,9 @@ the path of the value to change and says how. configmap.yaml, which is always re
     {{- fail (printf "%s: tls.key is the private key; name the key of the Secret that holds certificate authorities, such as ca.crt" $path) -}}
   {{- end -}}
 {{- end -}}
+{{- if and $v.tls.enabled $v.checkUnused (not $v.tls.clients.caKey) (not $v.tls.clients.required) -}}
+  {{- fail "tls.clients.required: has no effect without tls.clients.caKey, because the gateway then requests no client certificates; set that, or remove this" -}}
+{{- end -}}
 {{- if $v.tls.enabled -}}
   {{- $secret := include "bedrock-grpc.tlsSecret" . -}}
   {{- $sources := dict "existingSecret" $v.existingSecret -}}

@@ -35,8 +35,8 @@
 {{- range ($v.podSecurityContext | default dict).sysctls -}}
   {{- if eq .name "net.ipv4.ip_unprivileged_port_start" -}}{{- $least = int64 .value -}}{{- end -}}
 {{- end -}}
-{{- $capable := has "NET_BIND_SERVICE" (($container.capabilities | default dict).add | default list) -}}
-{{- if not (or $capable (and (not (kindIs "invalid" $user)) (eq (int64 $user) 0))) -}}
+{{- /* NET_BIND_SERVICE is of no use: users other than root get it only with the file, and the image's file does not have it. */ -}}
+{{- if not (and (not (kindIs "invalid" $user)) (eq (int64 $user) 0)) -}}
   {{- range $key, $port := dict "listen" (include "bedrock-grpc.grpcPort" .) "admin.listen" (include "bedrock-grpc.adminPort" .) -}}
     {{- if lt (int64 $port) $least -}}
       {{- fail (printf "config.%s: users other than root can't open port %s everywhere; use one from %d. Clients use service.port, which can be any port" $key $port $least) -}}
@@ -119,21 +119,32 @@
     {{- $_ := set $seen $hash $path -}}
   {{- end -}}
 {{- end -}}
+{{- include "bedrock-grpc.checkFence" (dict "fence" $config.only "path" "config.only" "targets" ($config.targets | default dict)) -}}
+{{- range $name, $target := $config.targets | default dict -}}
+  {{- if kindIs "map" $target -}}
+    {{- include "bedrock-grpc.checkFence" (dict "fence" $target.only "path" (printf "config.targets.%s.only" $name) "targets" (dict $name $target)) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* One fence, and the targets that it is for. Takes a dict of "fence", "path" and "targets". */}}
+{{- define "bedrock-grpc.checkFence" -}}
+{{- $path := .path -}}
 {{- $geographies := list "us" "us-gov" "eu" "apac" "jp" "au" "in" "ca" "mx" "sa" "me" "il" "af" "global" -}}
-{{- range $i, $place := kindIs "slice" $config.only | ternary $config.only list -}}
+{{- $only := kindIs "slice" .fence | ternary .fence list -}}
+{{- range $i, $place := $only -}}
   {{- if not (or (has $place $geographies) (regexMatch "^([a-z0-9]+-){2,}[0-9]+$|\\$\\{" (toString $place))) -}}
-    {{- fail (printf "config.only[%d]: %v is neither a geography (%s) nor an AWS Region such as eu-west-1" $i $place (join ", " $geographies)) -}}
+    {{- fail (printf "%s[%d]: %v is neither a geography (%s) nor an AWS Region such as eu-west-1" $path $i $place (join ", " $geographies)) -}}
   {{- end -}}
 {{- end -}}
 {{- /* Profiles of geographies that no other one contains. The service checks all the others. */ -}}
-{{- $only := kindIs "slice" $config.only | ternary $config.only list -}}
 {{- $plain := $only -}}
 {{- range $only -}}{{- if not (has . (without $geographies "global")) -}}{{- $plain = list -}}{{- end -}}{{- end -}}
-{{- range $name, $target := empty $plain | ternary dict ($config.targets | default dict) -}}
+{{- range $name, $target := empty $plain | ternary dict .targets -}}
   {{- range $i, $route := prepend ($target.routes | default list) $target -}}
     {{- $prefix := regexFind "^(us|us-gov|eu)\\." (toString $route.model_id) | trimSuffix "." -}}
     {{- if and $prefix (not (has $prefix $plain)) -}}
-      {{- fail (printf "config.targets.%s%s.model_id: %s may be served in all of %s, outside of config.only, %s; use another profile, or add %s there" $name (eq $i 0 | ternary "" (printf ".routes[%d]" (sub $i 1))) $route.model_id $prefix (join ", " $plain) $prefix) -}}
+      {{- fail (printf "config.targets.%s%s.model_id: %s may be served in all of %s, outside of %s, %s; use another profile, or add %s there" $name (eq $i 0 | ternary "" (printf ".routes[%d]" (sub $i 1))) $route.model_id $prefix $path (join ", " $plain) $prefix) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
@@ -261,7 +272,7 @@
 {{- $access := kindIs "map" $config.access | ternary $config.access dict -}}
 {{- $required := toString $access.required -}}
 {{- /* As the service decides it: by `required`, or else by any kind of credential. */ -}}
-{{- if or (eq $required "true") (and (include "bedrock-grpc.hasCredentials" .) (ne $required "false")) -}}true{{- end -}}
+{{- if or (eq $required "true") (and (include "bedrock-grpc.hasCredentials" .) (ne $required "false") (not (contains "${" $required))) -}}true{{- end -}}
 {{- end -}}
 
 {{/* "true" if callers can have any kind of credential. */}}

@@ -26,7 +26,7 @@
 {{- define "bedrock-grpc.isMounted" -}}
 {{- $v := .root.Values -}}
 {{- /* The image's authorities, and the token of IRSA, which EKS mounts. */ -}}
-{{- $folders := list "/etc/ssl/certs" "/var/run/secrets/eks.amazonaws.com" -}}
+{{- $folders := list "/etc/ssl/certs" "/var/run/secrets/eks.amazonaws.com" "/var/run/secrets/pods.eks.amazonaws.com" -}}
 {{- if $v.existingSecretFiles -}}{{- $folders = append $folders "/etc/bedrock-grpc/secrets" -}}{{- end -}}
 {{- if $v.limitsStore.existingSecret -}}{{- $folders = append $folders "/etc/bedrock-grpc/limits-store" -}}{{- end -}}
 {{- if $v.tls.enabled -}}{{- $folders = append $folders "/etc/bedrock-grpc/tls" -}}{{- end -}}
@@ -60,7 +60,7 @@
 {{/* The variables without a default that `config` reads, one on a line. */}}
 {{- define "bedrock-grpc.variables" -}}
 {{- $text := regexReplaceAll "\\$\\$\\{" (include "bedrock-grpc.writtenConfig" .) "" -}}
-{{- range regexFindAll "\\$\\{[A-Za-z_][A-Za-z0-9_]*\\}" $text -1 | uniq -}}
+{{- range regexFindAll "\\$\\{[^}:]+\\}" $text -1 | uniq -}}
   {{- printf "%s\n" (. | trimPrefix "${" | trimSuffix "}") -}}
 {{- end -}}
 {{- end -}}

@@ -92,73 +92,8 @@
   {{- end -}}
 {{- end -}}
 {{- if ne $type "ClusterIP" -}}
+  {{- include "bedrock-grpc.checkLoadBalancer" . -}}
   {{- include "bedrock-grpc.checkExposure" . -}}
-{{- end -}}
-{{- end -}}
-
-{{/*
-The source ranges of a list, if they leave most addresses out: nothing if one of them is wider than an IPv4 /8 or an IPv6 /16, as 0.0.0.0/1 and
-2000::/3 are.
-*/}}
-{{- define "bedrock-grpc.narrowRanges" -}}
-{{- $open := false -}}
-{{- range . -}}
-  {{- $bits := regexFind "[0-9]+$" . | int -}}
-  {{- if lt $bits (contains ":" . | ternary 16 8) -}}{{- $open = true -}}{{- end -}}
-{{- end -}}
-{{- if not $open -}}{{ join "," . }}{{- end -}}
-{{- end -}}
-
-{{/* Whether a network policy says who may call, and nothing in it lets everyone in after all. */}}
-{{- define "bedrock-grpc.policyNamesCallers" -}}
-{{- $v := .Values -}}
-{{- $open := false -}}
-{{- if and $v.networkPolicy.enabled $v.networkPolicy.from -}}
-  {{- $peers := $v.networkPolicy.from -}}
-  {{- range $rule := $v.networkPolicy.extraIngress -}}
-    {{- $ports := dict -}}
-    {{- range $rule.ports -}}{{- $_ := set $ports (empty .endPort | ternary (include "bedrock-grpc.text" (.port | default "all")) "several") true -}}{{- end -}}
-    {{- $ofAdmin := and $rule.ports (not (omit $ports "admin" (include "bedrock-grpc.adminPort" $))) -}}
-    {{- if not $ofAdmin -}}
-      {{- if $rule.from -}}{{- $peers = concat $peers $rule.from -}}{{- else -}}{{- $open = true -}}{{- end -}}
-    {{- end -}}
-  {{- end -}}
-  {{- range $peers -}}
-    {{- if and .ipBlock (not (include "bedrock-grpc.narrowRanges" (list .ipBlock.cidr))) -}}{{- $open = true -}}{{- end -}}
-  {{- end -}}
-  {{- if not $open -}}true{{- end -}}
-{{- else if and $v.ciliumNetworkPolicy.enabled $v.ciliumNetworkPolicy.fromEndpoints -}}
-  {{- range $rule := $v.ciliumNetworkPolicy.extraIngress -}}
-    {{- $ranges := $rule.fromCIDR | default list -}}
-    {{- range $rule.fromCIDRSet -}}{{- $ranges = append $ranges (.cidr | default "0.0.0.0/0") -}}{{- end -}}
-    {{- $entities := $rule.fromEntities | default list -}}
-    {{- if or (has "all" $entities) (has "world" $entities) (has "world-ipv4" $entities) (has "world-ipv6" $entities) (and $ranges (not (include "bedrock-grpc.narrowRanges" $ranges))) -}}
-      {{- $open = true -}}
-    {{- end -}}
-  {{- end -}}
-  {{- if not $open -}}true{{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{/* A Service that takes calls from outside the cluster. Takes a dict of "root", "service" and "path". */}}
-{{- define "bedrock-grpc.checkExposure" -}}
-{{- $v := .root.Values -}}
-{{- if not $v.acceptOpenAccess -}}
-  {{- $limited := or (include "bedrock-grpc.hasCallers" .root) (include "bedrock-grpc.policyNamesCallers" .root) -}}
-  {{- if eq .service.type "LoadBalancer" -}}
-    {{- if not (or $limited (include "bedrock-grpc.narrowRanges" .service.loadBalancerSourceRanges)) -}}
-      {{- fail (printf "%s.loadBalancerSourceRanges: required with type LoadBalancer, because everyone who can connect can call Bedrock at your cost: list the addresses that may connect (no range wider than /8, or /16 of IPv6), or set acceptOpenAccess to true" .path) -}}
-    {{- end -}}
-  {{- else if not $limited -}}
-    {{- fail (printf "%s.type: with NodePort, everyone who reaches a node can call Bedrock at your cost; set networkPolicy.enabled and networkPolicy.from, or acceptOpenAccess to true" .path) -}}
-  {{- end -}}
-  {{- $ends := false -}}
-  {{- range $key, $value := .service.annotations -}}
-    {{- if and (regexMatch "ssl-cert|tls-cert|cert-arn|certificate" $key) (ne (toString $value) "") -}}{{- $ends = true -}}{{- end -}}
-  {{- end -}}
-  {{- if not (or $v.tls.enabled ($v.config | default dict).tls $ends) -}}
-    {{- fail (printf "tls.enabled: calls to %s, of type %s, would travel in plaintext; set it to true with a certificate, or acceptOpenAccess to true" .path .service.type) -}}
-  {{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -194,9 +129,11 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
   {{- $parents = append (append $parents $parent) $listener -}}
 {{- end -}}
 {{- $rules := $route.rules | default (list (dict "matches" $route.matches "filters" $route.filters)) -}}
+{{- $full := include "bedrock-grpc.fullname" . -}}
+{{- $ports := dict $full (toString (int64 $v.service.port)) (printf "%s-headless" $full) (include "bedrock-grpc.grpcPort" .) -}}
 {{- range $i, $rule := $rules -}}
   {{- $path := empty $route.rules | ternary "grpcRoute" (printf "grpcRoute.rules[%d]" $i) -}}
-  {{- include "bedrock-grpc.checkRule" (dict "rule" $rule "path" $path) -}}
+  {{- include "bedrock-grpc.checkRule" (dict "rule" $rule "path" $path "ports" $ports) -}}
 {{- end -}}
 {{- $backend := $v.backendTLSPolicy -}}
 {{- if and $backend.enabled (not (and $route.enabled (include "bedrock-grpc.servesTls" .))) -}}
@@ -239,6 +176,7 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
     {{- fail (printf "ingress.path: Kubernetes rejects %s; write it without //, /./, /../ and %%2f" $ingress.path) -}}
   {{- end -}}
   {{- include "bedrock-grpc.checkIngressPaths" . -}}
+  {{- include "bedrock-grpc.checkIngressClass" . -}}
   {{- include "bedrock-grpc.checkAlb" . -}}
   {{- include "bedrock-grpc.checkProxiesAreClients" . -}}
   {{- if ne $ingress.controller "alb" -}}
@@ -294,6 +232,9 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
 {{- $ranges := get $annotations "alb.ingress.kubernetes.io/inbound-cidrs" | toString | nospace | splitList "," | compact -}}
 {{- if and (eq $scheme "internet-facing") (not $v.acceptOpenAccess) (not (include "bedrock-grpc.hasCallers" .)) (not (include "bedrock-grpc.narrowRanges" $ranges)) -}}
   {{- fail "ingress.alb.scheme: internet-facing lets everyone call Bedrock at your cost; set the annotation alb.ingress.kubernetes.io/inbound-cidrs in ingress.annotations to the addresses that may connect, or acceptOpenAccess to true" -}}
+{{- end -}}
+{{- if and $ranges (hasKey $annotations "alb.ingress.kubernetes.io/security-groups") (not $v.acceptOpenAccess) -}}
+  {{- fail "ingress.annotations: alb.ingress.kubernetes.io/inbound-cidrs has no effect with alb.ingress.kubernetes.io/security-groups; remove one of them. If the groups limit who can connect, set acceptOpenAccess to true" -}}
 {{- end -}}
 {{- if $isAlb -}}
   {{- include "bedrock-grpc.checkAlbAnnotations" . -}}
@@ -440,7 +381,15 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
 {{- define "bedrock-grpc.checkScrapesPass" -}}
 {{- $v := .Values -}}
 {{- $admin := include "bedrock-grpc.adminPort" . -}}
-{{- $monitor := $v.metrics.serviceMonitor.enabled | ternary "serviceMonitor" ($v.metrics.podMonitor.enabled | ternary "podMonitor" "") -}}
+{{- $monitor := $v.metrics.serviceMonitor.enabled | ternary "serviceMonitor" ($v.metrics.podMonitor.enabled | ternary "podMonitor" ($v.metrics.podMonitoring.enabled | ternary "podMonitoring" "")) -}}
+{{- $monitor = empty $monitor | ternary "" (printf "metrics.%s.enabled" $monitor) -}}
+{{- if eq (get ($v.podAnnotations | default dict) "prometheus.io/scrape" | toString) "true" -}}
+  {{- $port := get $v.podAnnotations "prometheus.io/port" | default $admin | include "bedrock-grpc.text" -}}
+  {{- if ne $port $admin -}}
+    {{- fail (printf "podAnnotations.prometheus.io/port: metrics are served on port %s, not on %s; correct it" $admin $port) -}}
+  {{- end -}}
+  {{- $monitor = $monitor | default "podAnnotations.prometheus.io/scrape" -}}
+{{- end -}}
 {{- if $monitor -}}
   {{- $kinds := list (list "networkPolicy" "metricsFrom" $v.networkPolicy) (list "ciliumNetworkPolicy" "metricsFromEndpoints" $v.ciliumNetworkPolicy) -}}
   {{- range $kind := $kinds -}}
@@ -458,7 +407,7 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
         {{- end -}}
       {{- end -}}
       {{- if not $open -}}
-        {{- fail (printf "%s.%s: required with metrics.%s.enabled, because the policy drops the scrapes of all others; list where Prometheus runs" (first $kind) (index $kind 1) $monitor) -}}
+        {{- fail (printf "%s.%s: required with %s, because the policy drops the scrapes of all others; list where Prometheus runs" (first $kind) (index $kind 1) $monitor) -}}
       {{- end -}}
     {{- end -}}
   {{- end -}}
@@ -564,7 +513,7 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
 {{/* Rules that Cilium's agent rejects after the API server has accepted them: it would then enforce no policy at all. */}}
 {{- define "bedrock-grpc.checkCiliumRules" -}}
 {{- range $key, $side := dict "extraIngress" "from" "extraEgress" "to" -}}
-  {{- range $i, $rule := get $.Values.ciliumNetworkPolicy $key -}}
+  {{- range $i, $rule := get $.Values.ciliumNetworkPolicy $key | default list -}}
     {{- $path := printf "ciliumNetworkPolicy.%s[%d]" $key $i -}}
     {{- $peers := list -}}
     {{- range $field, $value := $rule -}}

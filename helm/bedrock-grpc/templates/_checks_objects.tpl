@@ -37,6 +37,26 @@
 {{- if not (and (kindIs "string" $name) (regexMatch "^[a-z0-9]([-a-z0-9.:]*[a-z0-9])?$" (toString $name))) -}}
   {{- fail (printf "%s.metadata.name: must be the name of an object, in lower-case letters, digits and hyphens, got %v" .path $name) -}}
 {{- end -}}
+{{- $path := .path -}}
+{{- $texts := dict "metadata.labels" $object.metadata.labels "metadata.annotations" $object.metadata.annotations -}}
+{{- if has $object.kind (list "ConfigMap" "Secret") -}}
+  {{- range $field := list "data" "binaryData" "stringData" -}}
+    {{- if hasKey $object $field -}}{{- $_ := set $texts $field (get $object $field) -}}{{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- range $field, $map := $texts -}}
+  {{- if not (or (kindIs "invalid" $map) (kindIs "map" $map)) -}}
+    {{- fail (printf "%s.%s: must be a map of texts, got %v" $path $field $map) -}}
+  {{- end -}}
+  {{- range $entry, $value := $map -}}
+    {{- if not (kindIs "string" $value) -}}
+      {{- fail (printf "%s.%s.%s: must be a text, got %v; put it in quotes" $path $field $entry $value) -}}
+    {{- end -}}
+    {{- if and (eq $object.kind "Secret") (eq $field "data") (not (regexMatch "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$" (regexReplaceAll "\\s" $value ""))) -}}
+      {{- fail (printf "%s.data.%s: is not base64; write the text to stringData, or encode it" $path $entry) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- $namespace := $object.metadata.namespace | default .root.Release.Namespace -}}
 {{- $key := printf "%s %s" $object.kind $name -}}
 {{- if and (eq $namespace (include "bedrock-grpc.namespace" .root)) (hasKey .names $key) -}}
@@ -79,6 +99,16 @@
   {{- $labels := dig "metadata" "labels" dict (kindIs "map" $spec.template | ternary $spec.template dict) -}}
   {{- if include "bedrock-grpc.selects" (list (include "bedrock-grpc.selectorLabels" .root | fromYaml) ($labels | default dict)) -}}
     {{- fail (printf "%s.spec.template.metadata.labels: its pods would get the gateway's calls, because they have all labels of the gateway's pods; change app.kubernetes.io/component" .path) -}}
+  {{- end -}}
+{{- else if and (eq $object.kind "NetworkPolicy") $v.networkPolicy.enabled $v.networkPolicy.from (kindIs "slice" $spec.ingress) -}}
+  {{- $pods := kindIs "map" $spec.podSelector | ternary $spec.podSelector dict -}}
+  {{- if and (not $pods.matchExpressions) (include "bedrock-grpc.selects" (list ($pods.matchLabels | default dict) $own)) -}}
+    {{- $path := .path -}}
+    {{- range $i, $each := $spec.ingress -}}
+      {{- if not (and (kindIs "map" $each) $each.from) -}}
+        {{- fail (printf "%s.spec.ingress[%d]: lets everyone call the gateway, because policies add up, so networkPolicy.from would have no effect; add from, or remove one of them" $path $i) -}}
+      {{- end -}}
+    {{- end -}}
   {{- end -}}
 {{- else if and (eq $object.kind "ConfigMap") $object.data -}}
   {{- include "bedrock-grpc.checkMembers" (dict "value" $object.data "path" (printf "%s.data" .path)) -}}

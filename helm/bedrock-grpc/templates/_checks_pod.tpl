@@ -56,7 +56,10 @@
   {{- $names = append $names $sysctl.name -}}
 {{- end -}}
 {{- include "bedrock-grpc.checkPrivileges" (dict "security" $container "pod" dict "path" "securityContext" "mounts" $v.extraVolumeMounts "mountsPath" "extraVolumeMounts") -}}
+{{- include "bedrock-grpc.checkProfile" (dict "profile" $pod.seccompProfile "path" "podSecurityContext") -}}
 {{- include "bedrock-grpc.checkLabelKeys" . -}}
+{{- include "bedrock-grpc.checkUnique" . -}}
+{{- include "bedrock-grpc.checkNewFields" . -}}
 {{- range $i, $domain := ($v.dnsConfig | default dict).searches -}}
   {{- if and (contains "_" $domain) (semverCompare "<1.33-0" $.Capabilities.KubeVersion.Version) -}}
     {{- fail (printf "dnsConfig.searches[%d]: %s has an underscore, which needs Kubernetes 1.33; this is %s" $i $domain $.Capabilities.KubeVersion.Version) -}}
@@ -77,7 +80,7 @@
   {{- end -}}
 {{- end -}}
 {{- include "bedrock-grpc.checkResources" (dict "resources" ($v.resources | default dict) "path" "resources") -}}
-{{- with dig "limits" "memory" "" ($v.resources | default dict) -}}
+{{- with (($v.resources | default dict).limits | default dict).memory -}}
   {{- if lt (include "bedrock-grpc.quantity" . | float64) 33554432.0 -}}
     {{- fail (printf "resources.limits.memory: %v is too little to start; the gateway needs 32Mi, and more for calls" .) -}}
   {{- end -}}
@@ -108,7 +111,7 @@
 {{- end -}}
 {{- include "bedrock-grpc.checkHandlers" (dict "root" . "container" (dict "lifecycle" $v.lifecycle "ports" (list (dict "name" "grpc") (dict "name" "admin"))) "path" "") -}}
 {{- $memory := include "bedrock-grpc.configValue" (dict "root" . "path" (list "limits" "memory") "default" "") -}}
-{{- $limit := dig "limits" "memory" "" ($v.resources | default dict) -}}
+{{- $limit := (($v.resources | default dict).limits | default dict).memory -}}
 {{- if and $limit (regexMatch "^[0-9]+[KMG]?i?B$" $memory) -}}
   {{- $quantity := $memory | trimSuffix "B" | replace "K" "k" | replace "ki" "Ki" -}}
   {{- if ge (include "bedrock-grpc.quantity" $quantity | float64) (include "bedrock-grpc.quantity" $limit | float64) -}}
@@ -128,6 +131,7 @@
 
 {{- /* Arguments and variables. */ -}}
 {{- $previous := "" -}}
+{{- $colored := false -}}
 {{- range $i, $argument := $v.extraArgs -}}
   {{- $flag := regexFind "^[^=]*" $argument -}}
   {{- if or (has $flag (list "--config" "--help" "--version")) (regexMatch "^-[chV]" $flag) -}}
@@ -136,6 +140,10 @@
   {{- if and $v.checkConfig (not (regexMatch "^--color(=(auto|always|never))?$" $argument)) (not (and (eq $previous "--color") (has $argument (list "auto" "always" "never")))) -}}
     {{- fail (printf "extraArgs[%d]: `serve` of this version has no argument %s: it has --color=WHEN. If the image is newer than the chart, set checkConfig to false" $i $argument) -}}
   {{- end -}}
+  {{- if and (eq $flag "--color") $colored -}}
+    {{- fail (printf "extraArgs[%d]: --color can be given once; remove one" $i) -}}
+  {{- end -}}
+  {{- if eq $flag "--color" -}}{{- $colored = true -}}{{- end -}}
   {{- $previous = $argument -}}
 {{- end -}}
 {{- if and $v.checkConfig (eq $previous "--color") -}}
@@ -157,6 +165,9 @@
     {{- fail (printf "%s.name: %q is set twice%s; remove one" $path $variable.name (get (dict "AWS_REGION" ", here and by aws.region" "LIMITS_STORE_USERNAME" ", here and by limitsStore.usernameKey") $variable.name)) -}}
   {{- end -}}
   {{- $names = append $names $variable.name -}}
+  {{- if and (regexMatch "^(AWS_CA_BUNDLE|AWS_CONFIG_FILE|AWS_.*_FILE|SSL_CERT_(FILE|DIR))$" $variable.name) (hasPrefix "/" (toString $variable.value)) (not (include "bedrock-grpc.isMounted" (dict "root" $ "file" $variable.value))) -}}
+    {{- fail (printf "%s.value: %s is a file that nothing mounts; set existingSecretFiles, or extraVolumes and extraVolumeMounts" $path $variable.value) -}}
+  {{- end -}}
 {{- end -}}
 {{- include "bedrock-grpc.checkEnvironment" (dict "container" (dict "env" $v.extraEnv "envFrom" $v.extraEnvFrom) "env" "extraEnv" "envFrom" "extraEnvFrom" "emulated" $emulated "containers" $all) -}}
 
@@ -244,6 +255,13 @@
           {{- fail (printf "%s.ports[%d].name: the gateway's port is called %s, and Services look for it by name; use another name" $path $j $port.name) -}}
         {{- end -}}
         {{- $_ := set $ports $number $container.name -}}
+        {{- with $port.hostPort -}}
+          {{- $hosted := printf "%s %s %d of the node" ($port.hostIP | default "") ($port.protocol | default "TCP") (int64 .) | trim -}}
+          {{- if hasKey $ports $hosted -}}
+            {{- fail (printf "%s.ports[%d].hostPort: another port uses %d of the node, too; use another one" $path $j (int64 .)) -}}
+          {{- end -}}
+          {{- $_ := set $ports $hosted $container.name -}}
+        {{- end -}}
       {{- end -}}
     {{- end -}}
   {{- end -}}
@@ -277,6 +295,7 @@
 {{- if $v.existingSecretFiles -}}{{- $paths = append $paths "/etc/bedrock-grpc/secrets" -}}{{- end -}}
 {{- if $v.limitsStore.existingSecret -}}{{- $paths = append $paths "/etc/bedrock-grpc/limits-store" -}}{{- end -}}
 {{- if include "bedrock-grpc.asksApiServer" . -}}{{- $paths = append $paths "/var/run/secrets/kubernetes.io/serviceaccount" -}}{{- end -}}
+{{- $ownPaths := $paths -}}
 {{- range $i, $mount := $v.extraVolumeMounts -}}
   {{- if has $mount.name $own -}}
     {{- fail (printf "extraVolumeMounts[%d].name: the volume %s is the chart's own; use another name" $i $mount.name) -}}
@@ -287,6 +306,11 @@
   {{- $place := clean $mount.mountPath -}}
   {{- if or (has $place $paths) (has $place (list "/" "/dev" "/etc" "/etc/bedrock-grpc" "/lib" "/lib64" "/proc" "/sys" "/usr" "/usr/bin" "/usr/bin/bedrock-grpc" "/usr/lib")) (hasPrefix "/etc/bedrock-grpc/config/" $place) -}}
     {{- fail (printf "extraVolumeMounts[%d].mountPath: something else is mounted at %s, or would be hidden by it; use another path" $i $mount.mountPath) -}}
+  {{- end -}}
+  {{- range $owned := $ownPaths -}}
+    {{- if hasPrefix (printf "%s/" $owned) $place -}}
+      {{- fail (printf "extraVolumeMounts[%d].mountPath: %s is below %s, which is read-only, so the container would not start; use another path" $i $mount.mountPath $owned) -}}
+    {{- end -}}
   {{- end -}}
   {{- if and $mount.subPath $mount.subPathExpr -}}
     {{- fail (printf "extraVolumeMounts[%d].subPath: set either subPath or subPathExpr, not both" $i) -}}
@@ -312,6 +336,11 @@ an emulator in the same pod, whose keys are not secrets.
   {{- end -}}
   {{- if and (kindIs "map" $variable.valueFrom) (ne (len (keys $variable.valueFrom)) 1) -}}
     {{- fail (printf "%s.valueFrom: must have one source, such as secretKeyRef" $path) -}}
+  {{- end -}}
+  {{- $field := toString (($variable.valueFrom | default dict).fieldRef | default dict).fieldPath -}}
+  {{- $key := regexFind "'.*'" $field | trimAll "'" -}}
+  {{- if and (regexMatch "^metadata\\.(labels|annotations)\\['" $field) (not (regexMatch "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$" $key)) -}}
+    {{- fail (printf "%s.valueFrom.fieldRef.fieldPath: %q is not the key of a label or an annotation; correct it" $path $key) -}}
   {{- end -}}
   {{- with ($variable.valueFrom | default dict).fileKeyRef -}}
     {{- fail (printf "%s.valueFrom.fileKeyRef: Kubernetes before 1.35 drops it, and the chart mounts no such volume; use secretKeyRef, or ${file:/path} in config" $path) -}}
@@ -363,6 +392,15 @@ checks), "path", "mounts" and "mountsPath".
 */}}
 {{- define "bedrock-grpc.checkPrivileges" -}}
 {{- $security := .security -}}
+{{- include "bedrock-grpc.checkProfile" (dict "profile" $security.seccompProfile "path" .path) -}}
+{{- $known := "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM ALL" | splitList " " -}}
+{{- range $key := list "add" "drop" -}}
+  {{- range $i, $name := get ($security.capabilities | default dict) $key | default list -}}
+    {{- if not (or (has (upper (toString $name)) $known) (eq (toString $name) "CAP_SYS_ADMIN")) -}}
+      {{- fail (printf "%s.capabilities.%s[%d]: %v is not a capability, so the container would not start; write names without CAP_, such as NET_ADMIN" $.path $key $i $name) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- if eq (toString $security.allowPrivilegeEscalation) "false" -}}
   {{- if $security.privileged -}}
     {{- fail (printf "%s.allowPrivilegeEscalation: can't be false with privileged; remove privileged" .path) -}}
@@ -379,6 +417,14 @@ checks), "path", "mounts" and "mountsPath".
   {{- if and (eq (toString $mount.mountPropagation) "Bidirectional") (not $security.privileged) -}}
     {{- fail (printf "%s[%d].mountPropagation: Bidirectional needs a privileged container; remove it" $.mountsPath $i) -}}
   {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A seccomp profile of the node. Takes a dict of "profile" and "path". */}}
+{{- define "bedrock-grpc.checkProfile" -}}
+{{- $file := toString (.profile | default dict).localhostProfile -}}
+{{- if and (.profile | default dict).localhostProfile (regexMatch "^/|(^|/)\\.\\.(/|$)" $file) -}}
+  {{- fail (printf "%s.seccompProfile.localhostProfile: %s must be a path below the kubelet's folder of profiles, without a leading / and without .." .path $file) -}}
 {{- end -}}
 {{- end -}}
 
@@ -410,72 +456,4 @@ checks), "path", "mounts" and "mountsPath".
     {{- end -}}
   {{- end -}}
 {{- end -}}
-{{- end -}}
-
-{{/* Amounts of resources that Kubernetes rejects, or that no one can mean. Takes a dict of "resources" and "path". */}}
-{{- define "bedrock-grpc.checkResources" -}}
-{{- $path := .path -}}
-{{- $limits := .resources.limits | default dict -}}
-{{- $requests := .resources.requests | default dict -}}
-{{- range $name, $amount := merge (dict) $limits $requests -}}
-  {{- if not (regexMatch "^[0-9]+(\\.[0-9]+)?([eE][0-9]{1,2}|[mkMGTPE]|[KMGTPE]i)?$" (include "bedrock-grpc.text" $amount)) -}}
-    {{- fail (printf "%s.%s.%s: %v is not a quantity; write a number with a unit, such as 500m, 256Mi or 1Gi" $path (hasKey $limits $name | ternary "limits" "requests") $name $amount) -}}
-  {{- end -}}
-{{- end -}}
-{{- if .resources.claims -}}
-  {{- fail (printf "%s.claims: refers to resourceClaims of the pod, which the chart does not set; remove it" $path) -}}
-{{- end -}}
-{{- range $kind, $amounts := dict "limits" $limits "requests" $requests -}}
-  {{- range $name, $amount := $amounts -}}
-    {{- $text := include "bedrock-grpc.text" $amount -}}
-    {{- if not (regexMatch "^(cpu|memory|ephemeral-storage|hugepages-[0-9]+[KMG]i)$|^[a-z0-9.-]+/.+" $name) -}}
-      {{- fail (printf "%s.%s.%s: Kubernetes has no such resource; use cpu, memory or ephemeral-storage, or the full name of an extended one, such as nvidia.com/gpu" $path $kind $name) -}}
-    {{- end -}}
-    {{- if and (eq $name "cpu") (regexMatch "[kKMGTPE]" $text) -}}
-      {{- fail (printf "%s.%s.cpu: %s is a unit of bytes; write CPUs, such as 1 or 500m" $path $kind $text) -}}
-    {{- end -}}
-    {{- if and (has $name (list "memory" "ephemeral-storage")) (hasSuffix "m" $text) -}}
-      {{- fail (printf "%s.%s.%s: in %s, m is a thousandth of a byte; write Mi for mebibytes" $path $kind $name $text) -}}
-    {{- end -}}
-    {{- if hasPrefix "requests." $name -}}
-      {{- fail (printf "%s.%s.%s: Kubernetes rejects names of resources that begin with requests.; remove that prefix" $path $kind $name) -}}
-    {{- end -}}
-    {{- if hasPrefix "hugepages-" $name -}}
-      {{- $size := include "bedrock-grpc.quantity" (trimPrefix "hugepages-" $name) | float64 | int64 -}}
-      {{- if ne (mod (include "bedrock-grpc.quantity" $amount | float64 | int64) $size) 0 -}}
-        {{- fail (printf "%s.%s.%s: %s is not a multiple of the page size, which Kubernetes rejects" $path $kind $name $text) -}}
-      {{- end -}}
-    {{- end -}}
-    {{- if regexMatch "/|^hugepages-" $name -}}
-      {{- if and (contains "/" $name) (not (regexMatch "^[0-9]+([kMGTPE]|[KMGTPE]i)?$" $text)) -}}
-        {{- fail (printf "%s.%s.%s: %s is not a whole number, which Kubernetes requires for extended resources" $path $kind $name $text) -}}
-      {{- end -}}
-      {{- if and (hasKey $requests $name) (ne (include "bedrock-grpc.quantity" (get $requests $name)) (include "bedrock-grpc.quantity" (get $limits $name | default 0))) -}}
-        {{- fail (printf "%s.requests.%s: must be equal to %s.limits.%s; remove it, Kubernetes takes the limit" $path $name $path $name) -}}
-      {{- end -}}
-    {{- end -}}
-  {{- end -}}
-{{- end -}}
-{{- range $name, $limit := $limits -}}
-  {{- if hasKey $requests $name -}}
-    {{- $request := get $requests $name -}}
-    {{- if lt (include "bedrock-grpc.quantity" $limit | float64) (include "bedrock-grpc.quantity" $request | float64) -}}
-      {{- fail (printf "%s.limits.%s: %v is less than %s.requests.%s, %v, which Kubernetes rejects; raise the limit or lower the request" $path $name $limit $path $name $request) -}}
-    {{- end -}}
-  {{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{/* A quantity of Kubernetes, such as 256Mi, as a number. */}}
-{{- define "bedrock-grpc.quantity" -}}
-{{- $text := include "bedrock-grpc.text" . -}}
-{{- $number := regexFind "^[0-9.]+" $text | float64 -}}
-{{- $suffix := regexReplaceAll "^[0-9.]+" $text "" -}}
-{{- if regexMatch "^[eE][0-9]+$" $suffix -}}
-  {{- range until (int (substr 1 -1 $suffix)) -}}{{- $number = mulf $number 10.0 -}}{{- end -}}
-{{- else if $suffix -}}
-  {{- $factors := dict "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0 -}}
-  {{- $number = mulf $number (get $factors $suffix) -}}
-{{- end -}}
-{{- printf "%f" $number -}}
 {{- end -}}

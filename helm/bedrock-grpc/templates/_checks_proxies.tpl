@@ -56,18 +56,41 @@
   {{- $types = append $types $filter.type -}}
 {{- end -}}
 {{- range $j, $match := .rule.matches -}}
+  {{- $expressions := dict -}}
+  {{- range $k, $header := $match.headers -}}
+    {{- if eq (toString $header.type) "RegularExpression" -}}{{- $_ := set $expressions (printf "headers[%d].value" $k) $header.value -}}{{- end -}}
+  {{- end -}}
+  {{- if eq (toString ($match.method | default dict).type) "RegularExpression" -}}
+    {{- $_ := set $expressions "method.service" $match.method.service -}}
+    {{- $_ := set $expressions "method.method" $match.method.method -}}
+  {{- end -}}
+  {{- range $key, $text := $expressions -}}
+    {{- /* With an empty alternative, every regular expression matches, unless it is not one. */ -}}
+    {{- if and $text (not (regexMatch (printf "(?s)(?:%s)|" $text) "")) -}}
+      {{- fail (printf "%s.matches[%d].%s: %q is not a regular expression; correct it" $path $j $key $text) -}}
+    {{- end -}}
+  {{- end -}}
   {{- include "bedrock-grpc.checkHeaders" (dict "headers" $match.headers "path" (printf "%s.matches[%d].headers" $path $j)) -}}
 {{- end -}}
 {{- range $j, $filter := .rule.filters -}}
   {{- include "bedrock-grpc.checkFilter" (dict "filter" $filter "path" (printf "%s.filters[%d]" $path $j)) -}}
 {{- end -}}
+{{- $weights := list -}}
 {{- range $j, $backend := .rule.backendRefs -}}
+  {{- $weights = append $weights (hasKey $backend "weight" | ternary (int64 $backend.weight) 1) -}}
+  {{- $own := get $.ports (toString $backend.name) -}}
+  {{- if and $own $backend.port (not $backend.namespace) (ne (include "bedrock-grpc.text" $backend.port) $own) -}}
+    {{- fail (printf "%s.backendRefs[%d].port: the Service %s has the port %s, not %s; correct it" $path $j $backend.name $own (include "bedrock-grpc.text" $backend.port)) -}}
+  {{- end -}}
   {{- range $k, $filter := $backend.filters -}}
     {{- include "bedrock-grpc.checkFilter" (dict "filter" $filter "path" (printf "%s.backendRefs[%d].filters[%d]" $path $j $k)) -}}
   {{- end -}}
   {{- if and (eq (toString ($backend.kind | default "Service")) "Service") (not $backend.group) (not $backend.port) -}}
     {{- fail (printf "%s.backendRefs[%d].port: required for a Service" $path $j) -}}
   {{- end -}}
+{{- end -}}
+{{- if and $weights (not (compact $weights)) -}}
+  {{- fail (printf "%s.backendRefs: all have the weight 0, so the rule serves no calls; raise one of them" $path) -}}
 {{- end -}}
 {{- end -}}
 
@@ -163,7 +186,20 @@
 {{- if regexMatch "[0-9]{3}" $codes -}}
   {{- fail (printf "ingress.annotations: alb.ingress.kubernetes.io/success-codes must be gRPC codes, from 0 to 99, not %s; remove it, the chart sets 0" $codes) -}}
 {{- end -}}
+{{- if contains "routing.http2.enabled=false" (get $annotations "alb.ingress.kubernetes.io/load-balancer-attributes" | toString | nospace) -}}
+  {{- fail "ingress.annotations: routing.http2.enabled=false in alb.ingress.kubernetes.io/load-balancer-attributes switches off HTTP/2, which gRPC needs; remove it" -}}
+{{- end -}}
 {{- if and (eq (get $annotations "alb.ingress.kubernetes.io/target-type" | toString) "instance") (eq $v.service.type "ClusterIP") -}}
   {{- fail "ingress.annotations: alb.ingress.kubernetes.io/target-type instance needs a Service of type NodePort; remove it, the chart sets ip" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A class of another controller than the one whose annotations the chart adds. */}}
+{{- define "bedrock-grpc.checkIngressClass" -}}
+{{- $ingress := .Values.ingress -}}
+{{- $class := $ingress.className | default (get ($ingress.annotations | default dict) "kubernetes.io/ingress.class") | toString -}}
+{{- $others := dict "alb" "alb" "nginx" "nginx" "traefik" "" "haproxy" "" "kong" "" "contour" "" "gce" "" "gce-internal" "" "azure-application-gateway" "" -}}
+{{- if and $ingress.controller (hasKey $others $class) (ne (get $others $class) $ingress.controller) -}}
+  {{- fail (printf "ingress.controller: adds annotations for %s, which the class %s ignores; set it to %q" $ingress.controller $class (get $others $class)) -}}
 {{- end -}}
 {{- end -}}

@@ -33,6 +33,11 @@
       {{- fail (printf "keda.extraTriggers[%d].name: another trigger is called %s, which KEDA rejects; use another name" $i $trigger.name) -}}
     {{- end -}}
     {{- $names = append $names ($trigger.name | default "") -}}
+    {{- range $key := eq (toString $trigger.type) "cron" | ternary (list "timezone" "start" "end" "desiredReplicas") list -}}
+      {{- if not (get ($trigger.metadata | default dict) $key) -}}
+        {{- fail (printf "keda.extraTriggers[%d].metadata.%s: required in triggers of the type cron" $i $key) -}}
+      {{- end -}}
+    {{- end -}}
     {{- if and $trigger.useCachedMetrics (has $trigger.type (list "cpu" "memory" "cron")) -}}
       {{- fail (printf "keda.extraTriggers[%d].useCachedMetrics: KEDA rejects it in triggers of the type %s; remove it" $i $trigger.type) -}}
     {{- end -}}
@@ -147,14 +152,14 @@
   {{- end -}}
 {{- end -}}
 {{- range $resource, $by := $measured -}}
-  {{- if not (dig "requests" $resource "" ($v.resources | default dict)) -}}
+  {{- if not (get (($v.resources | default dict).requests | default dict) $resource) -}}
     {{- fail (printf "resources.requests.%s: required with %s, which is in percent of it" $resource $by) -}}
   {{- end -}}
   {{- range $key := list "extraContainers" "initContainers" -}}
     {{- range $i, $container := get $v $key | default list -}}
       {{- $runs := or (eq $key "extraContainers") (eq (toString $container.restartPolicy) "Always") -}}
       {{- $own := $container.resources | default dict -}}
-      {{- if and $runs (not (or (dig "requests" $resource "" $own) (dig "limits" $resource "" $own))) -}}
+      {{- if and $runs (not (or (get ($own.requests | default dict) $resource) (get ($own.limits | default dict) $resource))) -}}
         {{- fail (printf "%s[%d].resources.requests.%s: required with %s: the autoscaler fails if one container of a pod has no request" $key $i $resource $by) -}}
       {{- end -}}
     {{- end -}}

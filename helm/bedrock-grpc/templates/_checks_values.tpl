@@ -54,7 +54,7 @@
   {{- end -}}
 {{- end -}}
 {{- range $path := list "podAnnotations" "commonAnnotations" -}}
-  {{- range $key, $_ := get $v $path -}}
+  {{- range $key, $_ := get $v $path | default dict -}}
     {{- if contains "seccomp.security.alpha.kubernetes.io/" $key -}}
       {{- fail (printf "%s.%s: Kubernetes no longer reads it, and rejects pods whose podSecurityContext differs; remove it, and set podSecurityContext.seccompProfile" $path $key) -}}
     {{- end -}}
@@ -84,6 +84,12 @@
   {{- range $key, $_ := $map -}}
     {{- if hasPrefix "helm.sh/hook" $key -}}
       {{- fail (printf "%s.%s: would make objects hooks, which Helm neither upgrades nor uninstalls; remove it" $path $key) -}}
+    {{- end -}}
+    {{- if hasPrefix "argocd.argoproj.io/hook" $key -}}
+      {{- fail (printf "%s.%s: would make objects hooks, which Argo CD does not keep in sync; remove it" $path $key) -}}
+    {{- end -}}
+    {{- if or (hasPrefix "meta.helm.sh/" $key) (eq $key "kubectl.kubernetes.io/last-applied-configuration") -}}
+      {{- fail (printf "%s.%s: Helm and kubectl set it themselves; remove it" $path $key) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}

@@ -241,12 +241,17 @@ New keys that name an endpoint belong here: network policies open the way to eac
   {{- end -}}
 {{- end -}}
 {{- range $i, $variable := .Values.extraEnv -}}
-  {{- if and (regexMatch "^(AWS_ENDPOINT_URL.*|OTEL_EXPORTER_OTLP(_TRACES)?_ENDPOINT|[Hh][Tt][Tt][Pp][Ss]?_[Pp][Rr][Oo][Xx][Yy])$" $variable.name) $variable.value -}}
+  {{- if and (regexMatch "^(AWS_ENDPOINT_URL.*|AWS_CONTAINER_CREDENTIALS_FULL_URI|[Aa][Ll][Ll]_[Pp][Rr][Oo][Xx][Yy]|OTEL_EXPORTER_OTLP(_TRACES)?_ENDPOINT|[Hh][Tt][Tt][Pp][Ss]?_[Pp][Rr][Oo][Xx][Yy])$" $variable.name) $variable.value -}}
     {{- $urls = append $urls (list (printf "extraEnv[%d]" $i) $variable.value) -}}
   {{- end -}}
 {{- end -}}
 {{- range $each := $urls -}}
+  {{- /* Variables have their defaults, or what `extraEnv` says. */ -}}
   {{- $url := last $each -}}
+  {{- range $.Values.extraEnv -}}
+    {{- if .value -}}{{- $url = regexReplaceAllLiteral (printf "\\$\\{%s(:-[^}]*)?\\}" (.name | replace "." "\\.")) $url (toString .value) -}}{{- end -}}
+  {{- end -}}
+  {{- $url = regexReplaceAll "\\$\\{[^}:]*:-([^}]*)\\}" $url "${1}" -}}
   {{- if and $url (not (contains "${" $url)) -}}
     {{- $authority := regexReplaceAll "^[a-zA-Z][a-zA-Z0-9+.-]*://" $url "" | regexFind "^[^/?#]*" | regexFind "[^@]*$" -}}
     {{- $port := regexFind ":[0-9]+$" $authority | trimPrefix ":" | default (hasPrefix "https:" $url | ternary "443" "80") -}}

@@ -11,7 +11,14 @@ The environment of a container that reads the configuration, as `env` and `envFr
 {{- with $v.limitsStore.usernameKey -}}
   {{- $env = append $env (dict "name" "LIMITS_STORE_USERNAME" "valueFrom" (dict "secretKeyRef" (dict "name" $v.limitsStore.existingSecret "key" .))) -}}
 {{- end -}}
-{{- $env = concat $env ($v.extraEnv | default list) -}}
+{{- range $v.extraEnv -}}
+  {{- $variable := deepCopy . -}}
+  {{- if and $.early ($variable.valueFrom | default dict).resourceFieldRef -}}
+    {{- /* The pod has other containers than the gateway's. */ -}}
+    {{- $_ := unset $variable.valueFrom.resourceFieldRef "containerName" -}}
+  {{- end -}}
+  {{- $env = append $env $variable -}}
+{{- end -}}
 {{- $from := list -}}
 {{- with $v.existingSecret -}}
   {{- $from = append $from (dict "secretRef" (dict "name" .)) -}}

@@ -67,7 +67,10 @@ What every object begins with. Takes a dict of "root", "kind", "apiVersion", and
 apiVersion: {{ .apiVersion }}
 kind: {{ .kind }}
 metadata:
-  name: {{ .name | default (printf "%s%s" (include "bedrock-grpc.fullname" .root) (.suffix | default "")) | quote }}
+  {{- $own := include "bedrock-grpc.namespace" .root }}
+  {{- /* In a namespace of others, releases of several namespaces can have one name. */}}
+  {{- $prefix := has (.namespace | default "") (list "" $own) | ternary "" (printf "%s." $own) }}
+  name: {{ .name | default (printf "%s%s%s" $prefix (include "bedrock-grpc.fullname" .root) (.suffix | default "")) | quote }}
   namespace: {{ .namespace | default (include "bedrock-grpc.namespace" .root) | quote }}
   labels:
     {{- include "bedrock-grpc.labels" . | nindent 4 }}
