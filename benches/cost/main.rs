@@ -1,5 +1,5 @@
 //! Counts what a call costs the gateway: instructions and system calls.
-//! `cargo bench --profile release --bench cost -- --help`.
+//! `cargo bench --bench cost -- --help`.
 //!
 //! Times differ from run to run and from machine to machine, but counts do not: the gateway runs
 //! with one worker, only one call is in progress, and Bedrock sends the next token only when the
@@ -45,7 +45,7 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 const HELP: &str = "\
 Counts instructions and system calls of calls, and compares them with benches/cost/record.json.
 
-cargo bench --profile release --bench cost -- [--record] [--only NAME]... [--profiles FOLDER]
+cargo bench --bench cost -- [--record] [--only NAME]... [--profiles FOLDER]
 
   --record           write the figures to benches/cost/record.json instead of comparing them
   --only NAME        count only this figure, such as \"unary call, http/1.1, key\"; not with --record

@@ -122,7 +122,7 @@ pub(crate) fn compare(
     }
     Err(format!(
         "costs differ from the record:\n  {}\nif this is intended, record the new figures: \
-         cargo bench --profile release --bench cost -- --record",
+         cargo bench --bench cost -- --record",
         differences.join("\n  ")
     )
     .into())
