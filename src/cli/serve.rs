@@ -8,7 +8,7 @@ use super::{exit::Exit, output::Output, signals};
 use crate::{
     bedrock::Sdk,
     config::{Config, ConfigFile, Problems},
-    server::{self, Listeners, Reload},
+    server::{self, InvalidConfig, Listeners, Reload},
     telemetry::{self, log::LevelHandle},
 };
 
@@ -106,7 +106,9 @@ async fn serve(
     };
     let listeners = Listeners::bind(&config).map_err(failed)?;
     let stop = signals::stop().map_err(failed)?;
-    server::run_with(config, reload, sdk, listeners, stop)
-        .await
-        .map_err(failed)
+    let served = server::run_with(config, reload, sdk, listeners, stop).await;
+    served.map_err(|error| match InvalidConfig::is_cause_of(&error) {
+        true => (Exit::BadInput, error.to_string()),
+        false => failed(error),
+    })
 }

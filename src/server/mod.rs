@@ -28,7 +28,8 @@ mod unread;
 mod worker;
 
 use std::{
-    io,
+    error::Error,
+    fmt, io,
     net::{SocketAddr, TcpListener},
     sync::{Arc, OnceLock},
     time::Duration,
@@ -110,6 +111,29 @@ impl Listeners {
     }
 }
 
+/// The problems of a configuration and of the files that it names.
+#[derive(Debug)]
+pub struct InvalidConfig(String);
+
+impl InvalidConfig {
+    fn error(problems: String) -> io::Error {
+        io::Error::other(Self(problems))
+    }
+
+    /// Returns whether this is the cause of an error.
+    pub fn is_cause_of(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|cause| cause.is::<Self>())
+    }
+}
+
+impl fmt::Display for InvalidConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for InvalidConfig {}
+
 /// Serves until a stop signal, then drains. Changes of the files that the configuration names take
 /// effect while the gateway runs.
 ///
@@ -150,7 +174,7 @@ pub async fn run_with(
     let metrics = Arc::new(metrics);
     let gate = Gate::new(Arc::clone(&metrics));
     let counts = OpenLimitsStore::open(&config.access, &metrics).await?;
-    let traces = Traces::start(&config.traces).map_err(io::Error::other)?;
+    let traces = Traces::start(&config.traces).map_err(InvalidConfig::error)?;
     let builder = Builder {
         sdk: sdk.clone(),
         names: Arc::new(Names::default()),
@@ -166,7 +190,7 @@ pub async fn run_with(
         api_key,
     } = builder
         .build(&config, hash, files.first().others(), None)
-        .map_err(|problems| io::Error::other(problems.join("\n")))?;
+        .map_err(|problems| InvalidConfig::error(problems.join("\n")))?;
     sdk.connect_with(&config.bedrock, &config.accounts, trust);
     if let Some(api_key) = api_key {
         sdk.sign_with(api_key);

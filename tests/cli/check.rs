@@ -445,3 +445,52 @@ fn a_file_in_another_encoding_is_refused() {
     let expected = "is not text in UTF-8; save the file in this encoding";
     assert!(error.contains(expected), "{error}");
 }
+
+/// A mistake in a file has the same exit code, whether it is found before the start or by it.
+#[test]
+fn serve_ends_with_the_code_of_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let base = "listen: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}\n\
+                targets: {a: {model_id: amazon.nova-lite-v1:0}}\ncallers: {b: {}}\n";
+    let broken = write("broken", "not: [a");
+    for (more, part) in [
+        (format!("access: {{keys_file: {broken}}}"), "broken"),
+        (
+            "access: {keys_file: /nonexistent/keys}".to_owned(),
+            "/nonexistent/keys",
+        ),
+        (
+            format!("access: {{keys_file: {}}}", write("keys", "c: []\n")),
+            "not in `callers`",
+        ),
+        (
+            format!("tls: {{certificate_file: {broken}, key_file: {broken}}}"),
+            "tls.certificate_file",
+        ),
+        (
+            format!(
+                "access: {{jwt: [{{issuer: 'https://a.example', audiences: [b], jwks_file: {broken}}}]}}"
+            ),
+            "broken",
+        ),
+        ("workers: 0".to_owned(), "workers"),
+    ] {
+        let config = write("config.yaml", &format!("{base}{more}\n"));
+        let (code, _, error) = check(&format!("{base}{more}\n"));
+        assert_eq!(code, Some(64), "{more}: {error}");
+        let served = Command::new(env!("CARGO_BIN_EXE_bedrock-grpc"))
+            .args(["serve", "--config", &config])
+            .env_clear()
+            .env("AWS_REGION", "us-east-1")
+            .output()
+            .unwrap();
+        let error = String::from_utf8(served.stderr).unwrap();
+        assert_eq!(served.status.code(), Some(64), "{more}: {error}");
+        assert!(error.contains(part), "{more}: {error}");
+    }
+}
