@@ -22,6 +22,9 @@ use crate::{
     translate::visit_json,
 };
 
+/// The member of Converse that contains tool definitions, as `visit_json::plain` writes it.
+const TOOLS: &str = "toolconfig";
+
 /// The maximum number of characters of a text unit of a guardrail. Source: Bedrock's price list.
 const CHARACTERS_PER_UNIT: u64 = 1_000;
 
@@ -330,6 +333,11 @@ impl Media<'_> {
         let mut media = MediaCounts::default();
         for member in members {
             let steps = visit_json::steps(&member.pointer);
+            // A schema in a tool definition can have a property such as `image`, but a definition
+            // contains no media.
+            if steps.first().is_some_and(|first| first == TOOLS) {
+                continue;
+            }
             let name = steps.last().map_or("", String::as_str);
             visit_json::visit(&member.json, name, &mut |name, leaf| media.see(name, leaf));
         }

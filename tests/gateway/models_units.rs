@@ -93,7 +93,8 @@ async fn images_are_reserved_and_charged_by_number_size_and_quality() {
         ),
         // Larger images and images of an unknown size cost `per_image`.
         (r#""width":2048,"height":320"#, 1, 80_000_000),
-        ("", 1, 80_000_000),
+        // The model reads neither of these, and makes an image of its default size.
+        (r#""Width":512,"Height":320"#, 1, 80_000_000),
     ] {
         let (left, answer) = paid(&gateway, ask(config)).await;
         budget -= cost;
@@ -239,6 +240,44 @@ async fn a_guardrail_is_charged_by_the_units_of_its_policies() {
     let answered = apply(&gateway, keyed(check("image", "Hello"), &b)).await;
     let answered = answered.unwrap();
     assert!(answered.into_inner().estimated_cost.unwrap().nano_usd > 0);
+}
+
+/// A schema can have properties with the names of media, which cost only their bytes. A block of
+/// media next to it counts.
+#[tokio::test]
+async fn a_property_of_a_tool_is_no_image() {
+    let config = "
+targets:
+  nova: {model_id: 'amazon.nova-lite-v1:0', invoke_model: true}
+limits: {store: memory}
+estimates: {image: 200000}
+";
+    let team = "{methods: [InvokeModel], limits: {tokens_per_minute: 100000}}";
+    let (gateway, a, _) = two_teams(config, team).await;
+    let schema =
+        r#"{"type":"object","properties":{"image":{"type":"string"},"file":{"type":"image"}}}"#;
+    let tools = format!(
+        r#""toolConfig":{{"tools":[{{"toolSpec":{{"name":"t","inputSchema":{{"json":{schema}}}}}}}]}}"#
+    );
+    let image = r#"{"image":{"format":"png","source":{"bytes":"aGk="}}}"#;
+    let body = |blocks: &str, more: &str| {
+        format!(
+            r#"{{"messages":[{{"role":"user","content":[{{"text":"hi"}}{blocks}]}}],"inferenceConfig":{{"maxTokens":10}},{more}}}"#
+        )
+    };
+    for (body, is_refused) in [
+        (body("", &tools), false),
+        (body(&format!(",{image}"), &tools), true),
+        // Only the member of the tools is left out.
+        (body("", &format!(r#"{tools},"system":[{image}]"#)), true),
+        (body("", &format!(r#""toolconfig":{image}"#)), true),
+        (body("", &format!(r#""x":{{"tools":[{image}]}}"#)), true),
+    ] {
+        let answered = call(&gateway, keyed(request("nova", body.clone()), &a)).await;
+        let code = answered.err().map(|status| status.code());
+        let is_exhausted = code == Some(Code::ResourceExhausted);
+        assert_eq!(is_exhausted, is_refused, "{body}: {code:?}");
+    }
 }
 
 /// Media that a limit on tokens must cover although their bytes are elsewhere.

@@ -24,6 +24,9 @@ use crate::{
 /// The members of known formats that contain content and tool definitions. Their values are not
 /// parameters.
 const CONTENT: [&str; 4] = ["messages", "system", "toolConfig", "tools"];
+/// Those that contain tool definitions. A schema in them can have a property such as `image`, but a
+/// definition contains no media.
+const TOOLS: [&str; 2] = ["toolConfig", "tools"];
 
 /// A body that complies with the operator's settings.
 #[derive(Debug)]
@@ -147,13 +150,15 @@ impl Enforced<'_> {
         let maximum = models.format.and_then(NativeFormat::max_tokens);
         let path = maximum.map_or(&[][..], |maximum| maximum.path);
         let alternative = maximum.and_then(|maximum| maximum.alternative);
-        let value = |in_fields,
+        let value = |(in_fields, in_tools): (bool, bool),
                      name: &str,
                      leaf: visit_json::Leaf<'_>,
                      units: &mut BodyUnits,
                      out: &mut Violations| {
             rules.value(in_fields, name, leaf, out);
-            units.media.see(name, leaf);
+            if !in_tools {
+                units.media.see(name, leaf);
+            }
             if !in_fields {
                 return;
             }
@@ -165,7 +170,7 @@ impl Enforced<'_> {
         let mut reader = Reader::with_limit(json, MAX_DEPTH);
         if reader.peek()? != ValueKind::Object {
             places.visit("", json, "", out, |name, leaf, out| {
-                value(true, name, leaf, units, out);
+                value((true, false), name, leaf, units, out);
             });
             return Ok(Found::Other);
         }
@@ -184,8 +189,10 @@ impl Enforced<'_> {
             let text = reader.skip()?;
             // Names are compared exactly and unescaped, as Bedrock's models compare them.
             let in_fields = !CONTENT.contains(&name.as_ref());
+            // In an unknown format, any member can contain media.
+            let in_tools = models.format.is_some() && TOOLS.contains(&name.as_ref());
             places.visit(&name, text, &name, out, |name, leaf, out| {
-                value(in_fields, name, leaf, units, out);
+                value((in_fields, in_tools), name, leaf, units, out);
             });
             units.member(&name, text)?;
             if path.first().is_some_and(|known| *known == name) || alternative == Some(&*name) {

@@ -277,6 +277,21 @@ async fn media_in_raw_members_count_as_media() {
         let answered = gateway.stream(keyed(request, &b)).await;
         assert_ne!(answered.code(), Code::ResourceExhausted, "{pointer}");
     }
+    // A property in the schema of a tool is no image.
+    let schema = r#"{"type":"object","properties":{"image":{"type":"object"}}}"#;
+    for (pointer, is_refused) in [
+        ("/toolConfig/tools/0/toolSpec/inputSchema/json", false),
+        ("/messages/0/content/1", true),
+    ] {
+        let mut request = tokens(10);
+        request.input.as_mut().unwrap().raw_members = vec![RawMember {
+            pointer: pointer.to_owned(),
+            json: schema.to_owned(),
+        }];
+        let answered = gateway.stream(keyed(request, &a)).await;
+        let is_exhausted = answered.code() == Code::ResourceExhausted;
+        assert_eq!(is_exhausted, is_refused, "{pointer}: {:?}", answered.code());
+    }
 }
 
 #[tokio::test]
