@@ -95,17 +95,24 @@ const ADVICE: &[(&str, &str)] = &[
         "a line that begins with % is not a key; remove it",
     ),
     (
+        "recursion limit",
+        "lists and maps are nested too deeply; close them earlier, or use fewer levels",
+    ),
+    (
         "!!binary",
         "the value does not match the type before it; remove the type, which begins with !!",
     ),
 ];
 
+/// The message for a document that has more entries than the gateway reads, for example because
+/// aliases of aliases repeat them.
+const TOO_LARGE: &str = "the file is too large when its aliases (`*name`) are replaced by their \
+                         values; use fewer aliases, or write less";
+
 /// Returns a message for the operator, without the position.
 pub(super) fn described(error: &Error) -> String {
     match error {
-        Error::Budget { .. } => {
-            return "too large or too complex: use fewer keys, anchors and aliases".to_owned();
-        }
+        Error::Budget { .. } => return TOO_LARGE.to_owned(),
         Error::DuplicateMappingKey { key, .. } => {
             return format!(
                 "the key `{}` is here for the second time; remove one of the two",
@@ -116,6 +123,13 @@ pub(super) fn described(error: &Error) -> String {
     }
     let message = error.to_string();
     let message = without_place(&message);
+    // Inside of an alias, the library wraps the error.
+    if ["budget breached", "alias expansion", "alias replay"]
+        .iter()
+        .any(|part| message.contains(part))
+    {
+        return TOO_LARGE.to_owned();
+    }
     let advice = ADVICE.iter().find(|(part, _)| message.contains(part));
     let advice = match (advice, message.strip_prefix("unexpected character: ")) {
         (Some((_, advice)), _) => (*advice).to_owned(),
@@ -152,6 +166,27 @@ fn without_place(message: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use crate::config::Config;
+
+    /// Aliases of aliases multiply a small file.
+    #[test]
+    fn an_alias_bomb_has_a_message_of_the_gateway() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..12 {
+            let items = vec![format!("*a{}", level - 1); 10].join(", ");
+            text.push_str(&format!("a{level}: &a{level} [{items}]\n"));
+        }
+        let deep = format!("a: {}{}\n", "[".repeat(100_000), "]".repeat(100_000));
+        for (text, expected) in [(text, "use fewer aliases"), (deep, "nested too deeply")] {
+            let problems = Config::parse(&text, &|_| None).unwrap_err();
+            let [problem] = &problems[..] else {
+                panic!("{problems:?}");
+            };
+            let message = &problem.message;
+            assert!(message.contains(expected), "{message}");
+            assert!(!message.contains("budget"), "{message}");
+            assert!(problem.place.line > 0, "{problem:?}");
+        }
+    }
 
     /// Every mistake has its line, and a message without words of the library.
     #[test]
