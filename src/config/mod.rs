@@ -72,7 +72,7 @@ pub use traces::{Headers, Traces};
 pub use trusted_proxies::{Network, TrustedProxies};
 pub use usage_records::{RecordFile, UsageRecords};
 pub use value_files::ValueFiles;
-pub use weaker::{protection, weakened, without_keys};
+pub use weaker::{protection, weakened, weakened_keys, without_keys};
 
 /// The JSON schema of the configuration (draft 2020-12). A test checks that the schema and the
 /// readers have the same keys, bounds and defaults. Only [`Config::parse`] checks rules that

@@ -116,6 +116,17 @@ impl ProjectPatterns {
         Self(self.0.iter().chain(further).cloned().collect())
     }
 
+    /// Returns whether `outer` allows every project that `self` allows. Returns false if the
+    /// patterns do not show that.
+    pub(super) fn is_within(&self, outer: &Self) -> bool {
+        let is_within = |inner: &Vec<String>, outer: &Vec<String>| {
+            let covers = |inner| outer.iter().any(|outer| pattern::matches(outer, inner));
+            inner.iter().all(|inner: &String| covers(inner))
+        };
+        let mut lists = outer.0.iter();
+        lists.all(|outer| self.0.iter().any(|inner| is_within(inner, outer)))
+    }
+
     /// Returns the projects that `self` or `other` allows.
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {

@@ -90,6 +90,15 @@ impl S3Locations {
             })
     }
 
+    /// Returns whether `outer` allows every object that `self` allows.
+    pub(super) fn is_within(&self, outer: &Self) -> bool {
+        let is_covered = |inner: &S3Prefix| {
+            let mut prefixes = outer.prefixes.iter();
+            prefixes.any(|outer| outer.admits(&inner.bucket, &inner.key))
+        };
+        outer.everywhere || !self.everywhere && self.prefixes.iter().all(is_covered)
+    }
+
     /// Returns the ARN patterns of the allowed objects, for IAM policies.
     pub fn arn_patterns(&self, partition: &str) -> Vec<String> {
         let arn = |path: String| format!("arn:{partition}:s3:::{path}");

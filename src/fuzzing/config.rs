@@ -2,7 +2,7 @@
 
 use crate::config::{
     Config, ConfigFile, Found, Problems, ValueFiles, changed_keys, effective, masked,
-    needs_restart, protection, weakened,
+    needs_restart, weakened,
 };
 
 /// The value of all environment variables whose names end with `_SECRET`.
@@ -38,7 +38,7 @@ pub fn config(bytes: &[u8]) {
             assert_eq!(needs_restart(&config, &config), [""; 0]);
             let effective = effective(Some(&file), &config, Found::default()).to_string();
             assert!(text.contains(SECRET) || !effective.contains(SECRET));
-            assert!(weakened(&protection(&config), &config).is_empty());
+            assert!(weakened(&config, &config).is_empty());
         }
         Err(problems) => {
             assert!(!problems.is_empty());

@@ -11,6 +11,8 @@ mod references;
 mod targets;
 #[cfg(test)]
 mod traces;
+#[cfg(test)]
+mod weaker;
 
 use std::{path::Path, time::Duration};
 

@@ -16,8 +16,8 @@ use super::{check, exit::Exit, output::Output};
 use crate::{
     access::key,
     config::{
-        ChangedKey, Config, ConfigFile, MaskedConfig, needs_restart, protection, restart_key,
-        weakened, without_keys,
+        ChangedKey, Config, ConfigFile, MaskedConfig, needs_restart, restart_key, weakened,
+        weakened_keys, without_keys,
     },
 };
 
@@ -61,8 +61,6 @@ pub struct Diff {
 /// The old configuration, with which the new one is compared.
 struct Old {
     shown: MaskedConfig,
-    /// The keys of the settings that protect the gateway.
-    protection: Vec<String>,
     /// The SHA-256 of the configuration's text.
     sha256: String,
 }
@@ -129,11 +127,10 @@ fn of_files(old: &Path, new: &Path) -> Result<Difference, String> {
     let restart = needs_restart(&old_config, &new_config);
     let old = Old {
         shown: MaskedConfig::of_file(&old),
-        protection: protection(&old_config),
         sha256: key::hex_sha256(&old.text),
     };
     let is_restart = |key: &str| restart_key(key).is_some_and(|key| restart.contains(&key));
-    let mut refused = weakened(&old.protection, &new_config);
+    let mut refused = weakened(&old_config, &new_config);
     let old_keys = check::keys_in_file(&old_config)?.unwrap_or_default();
     if old_keys.values().any(|keys| !keys.is_empty()) {
         refused.extend(lost_keys(&new_config)?);
@@ -148,13 +145,12 @@ fn of_files(old: &Path, new: &Path) -> Result<Difference, String> {
 fn of_running(running: Running, new: &Path) -> Result<Difference, String> {
     let new = check::read(new)?;
     let new_config = check::load(&new)?;
-    let mut refused = weakened(&running.protection, &new_config);
+    let mut refused = weakened_keys(&running.protection, &new_config);
     if running.has_keys_in_file() {
         refused.extend(lost_keys(&new_config)?);
     }
     let old = Old {
         shown: MaskedConfig::of_masked(&running.config),
-        protection: running.protection,
         sha256: running.sha256,
     };
     Ok(Difference {

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::{
+    applied::Applied,
     credential::{accepts_tokens_of, falls_to_others, is_credential},
     key::{Place, ProtectedKey},
+    loss::Loss,
     protection::{
         FROM_HEADERS, GROUPS, LISTS, METADATA, PROJECTS, S3_LOCATIONS, TARGETS, UNLISTED,
-        UsedGroups, groups_of, protected,
+        UsedGroups, expiring_key, groups_of, protected,
     },
 };
 use crate::config::{Config, RequestPolicy};
@@ -19,24 +21,70 @@ pub(super) struct Change<'a> {
     new: &'a Config,
     /// The groups of the new configuration that callers can be in.
     used: UsedGroups<'a>,
+    /// Compares the values. `None` if the old values are unknown.
+    applied: Option<&'a Applied<'a>>,
 }
 
 impl<'a> Change<'a> {
-    pub(super) fn new(old: impl Iterator<Item = ProtectedKey>, new: &'a Config) -> Self {
+    pub(super) fn new(
+        old: impl Iterator<Item = ProtectedKey>,
+        new: &'a Config,
+        applied: Option<&'a Applied<'a>>,
+    ) -> Self {
         Self {
             old: old.collect(),
             kept: protected(new).into_iter().collect(),
             new,
             used: UsedGroups::of(&new.access),
+            applied,
         }
     }
 
-    /// Returns whether the new configuration lacks a key of the old one and does not replace its
-    /// protection.
-    pub(super) fn loses(&self, key: &ProtectedKey) -> bool {
-        !self.kept.contains(key)
-            && !self.is_of_removed(key)
-            && !self.is_moved(key)
+    /// Returns how a key of the old configuration loses its protection, if it does.
+    pub(super) fn loss(&self, key: &ProtectedKey) -> Option<Loss> {
+        if self.kept.contains(key) || self.is_of_removed(key) {
+            return None;
+        }
+        let is_lost = self.is_lost(key);
+        // If the values can be compared, they decide.
+        match self.is_weaker(key).unwrap_or(is_lost) {
+            false => None,
+            true if is_lost => Some(Loss::Missing),
+            true => Some(Loss::Overridden),
+        }
+    }
+
+    /// Returns whether a weaker or another value applies to any call. `None` if the values are
+    /// unknown or cannot be compared.
+    fn is_weaker(&self, key: &ProtectedKey) -> Option<bool> {
+        let applied = self.applied?;
+        let (Place::Caller(caller), Some(groups)) = (&key.place, groups_of(&key.setting)) else {
+            return applied.is_weaker(key);
+        };
+        let groups: Vec<_> = groups.collect();
+        let is_member = groups
+            .iter()
+            .any(|group| self.is_member(&self.kept, caller, group));
+        // The groups have equal restrictions, so the settings of one of them are enough.
+        let mut settings = self.settings_of(groups.first()?);
+        Some(settings.any(|key| {
+            let setting = key.setting.as_str();
+            // Limits cannot be compared: they count the calls of all callers of a group.
+            let is_weaker = applied.is_weaker_for_caller(setting, caller);
+            is_weaker.unwrap_or_else(|| !is_member && !self.is_added_for(caller, setting))
+        }))
+    }
+
+    /// Returns the settings that a group had before the change.
+    fn settings_of(&self, group: &str) -> impl Iterator<Item = &ProtectedKey> {
+        let place = Place::Group(group.to_owned());
+        self.old.iter().filter(move |key| key.place == place)
+    }
+
+    /// Returns whether the new configuration lacks the settings of a key, and does not set them at
+    /// another place.
+    fn is_lost(&self, key: &ProtectedKey) -> bool {
+        !self.is_moved(key)
             && (!is_credential(&key.setting) || self.falls_to_others(key))
             // If no level has one of these lists, requests may not name anything, so no protection
             // is lost.
@@ -58,6 +106,12 @@ impl<'a> Change<'a> {
             Place::Target(name) => !self.new.targets.aliases.contains_key(name),
             // Tokens may still name a group that the configuration does not contain.
             Place::Group(name) => !self.used.contain(name),
+            Place::Caller(_) if expiring_key(&key.setting).is_some() => {
+                let id = expiring_key(&key.setting).unwrap_or_default();
+                let keys = access.callers.values().flat_map(|caller| &caller.keys);
+                let mut endless = keys.filter(|key| key.not_after.is_none());
+                !endless.any(|key| key.id() == id)
+            }
             Place::Caller(name) => {
                 !access.callers.contains_key(name)
                     && !is_credential(&key.setting)
@@ -102,11 +156,9 @@ impl<'a> Change<'a> {
             Place::Caller(name) => match groups_of(setting) {
                 // The groups have equal restrictions, so one of them is enough.
                 Some(mut groups) => groups.any(|group| {
-                    self.is_member(&self.kept, name, group) || {
-                        let place = Place::Group(group.to_owned());
-                        let mut of_group = self.old.iter().filter(|key| key.place == place);
-                        of_group.all(|key| self.is_added_for(name, &key.setting))
-                    }
+                    let mut settings = self.settings_of(group);
+                    self.is_member(&self.kept, name, group)
+                        || settings.all(|key| self.is_added_for(name, &key.setting))
                 }),
                 None => self.is_added_for(name, setting),
             },

@@ -89,7 +89,7 @@ fn certificate_falls_to_others(access: &Access, caller: &str, name: &str) -> boo
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, protection, weakened};
+    use crate::config::{Config, weakened};
 
     const ALL: &str = "targets: {a: {model_id: amazon.nova-lite-v1:0}}\n";
     const X: &str = "methods: [Invoke]";
@@ -101,7 +101,7 @@ mod tests {
 
     /// Returns the keys that are lost if only the callers change.
     fn lost(old: &str, new: &str, more: &str) -> Vec<String> {
-        let lost = weakened(&protection(&config(old, more)), &config(new, more));
+        let lost = weakened(&config(old, more), &config(new, more));
         lost.into_iter().map(|(key, _)| key).collect()
     }
 
@@ -195,7 +195,7 @@ mod tests {
         for (claim, count) in [(", groups_claim: groups", 1), ("", 0)] {
             let new = issuer(claim);
             let old = parse(&format!("{new}groups: {{g: {{{X}}}}}\n"));
-            assert_eq!(weakened(&protection(&old), &parse(&new)).len(), count);
+            assert_eq!(weakened(&old, &parse(&new)).len(), count);
         }
     }
 }

@@ -42,7 +42,7 @@ const CLUSTER: &str = "access.kubernetes.";
 
 /// All settings of callers, groups and accounts. Names can contain dots, so a key is split at its
 /// setting. This works because no setting's name is a suffix of another one's.
-const SETTINGS: [&str; 25] = [
+const SETTINGS: [&str; 26] = [
     "guardrail",
     "service_tiers",
     "s3_locations",
@@ -58,6 +58,7 @@ const SETTINGS: [&str; 25] = [
     "session_per_caller",
     "service_accounts",
     "certificates",
+    "keys",
     "limits.max_tokens",
     "limits.open_streams",
     "limits.requests_per_minute",

@@ -5,15 +5,29 @@ use super::{
     key::{Place, ProtectedKey},
     protection::{
         ACCOUNT, CALLER_PREFIX, CALLERS, CLIENT_AUTH, CLIENT_CA, FROM_HEADERS, GUARDRAIL, METADATA,
-        ON_REVOKE, ONLY, PROJECT, REQUIRED, TAGS, TARGETS, TLS, UNLISTED, groups_of,
+        ON_REVOKE, ONLY, PROJECT, REQUIRED, TAGS, TARGETS, TLS, UNLISTED, expiring_key, groups_of,
     },
 };
 use crate::config::Config;
 
+/// How a setting loses its effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// No other setting replaces it.
+    Missing,
+    /// It was moved, but calls follow another value from then on.
+    Overridden,
+}
+
 /// Returns a message that says what the new configuration lacks without this setting of the old
 /// one.
-pub(super) fn describe(key: &ProtectedKey, new: &Config) -> String {
+pub(super) fn describe(key: &ProtectedKey, loss: Loss, new: &Config) -> String {
     let (place, setting) = (&key.place, key.setting.as_str());
+    if loss == Loss::Overridden {
+        return format!(
+            "another value would apply to calls of {place}, because the new place does not take precedence; keep the setting here"
+        );
+    }
     let of_all = match setting {
         CALLERS => "no caller is left",
         TARGETS => "no target is left",
@@ -36,6 +50,9 @@ pub(super) fn describe(key: &ProtectedKey, new: &Config) -> String {
                 "this credential would still be accepted, without the restrictions of {name}"
             );
         }
+        Place::Caller(_) if expiring_key(setting).is_some() => {
+            return "this API key would never expire".to_owned();
+        }
         Place::Caller(name) if !access.callers.contains_key(name) => {
             return "tokens of the removed caller would still be accepted, without this setting"
                 .to_owned();
@@ -51,7 +68,7 @@ pub(super) fn describe(key: &ProtectedKey, new: &Config) -> String {
     }
     match setting {
         GUARDRAIL => format!("no guardrail would be enforced for {place}"),
-        PROJECT => format!("no project would be set for {place}"),
+        PROJECT => format!("this project would no longer apply to calls of {place}"),
         ONLY => "the target's region fence is missing".to_owned(),
         CALLER_PREFIX => {
             "callers with tokens of the issuer could have the names of other callers".to_owned()

@@ -5,10 +5,12 @@
 //! |---|---|
 //! | `protection` | lists the settings that protect the gateway |
 //! | `key` | the keys of these settings |
-//! | `change` | compares the settings of two configurations |
+//! | `change` | compares the keys of two configurations |
+//! | `applied` | compares the values that apply to calls |
 //! | `loss` | describes what a configuration without a setting lacks |
 //! | `credential` | finds out whether credentials of a removed caller would still be accepted |
 
+mod applied;
 mod change;
 mod credential;
 mod key;
@@ -16,6 +18,7 @@ mod loss;
 mod protection;
 
 use self::{
+    applied::Applied,
     change::Change,
     key::ProtectedKey,
     protection::{CLIENT_AUTH, CLIENT_CA, KEYS_FILE, UsedGroups, protected},
@@ -30,23 +33,36 @@ pub fn protection(config: &Config) -> Vec<String> {
     keys.map(|key| key.to_string()).collect()
 }
 
-/// Compares these keys of [`protection`] with the next configuration. Returns each key whose
-/// protection would be lost, and a message that says what would be missing. The result is empty if
-/// the next configuration sets `allow_weaker`.
-pub fn weakened(old: &[String], new: &Config) -> Vec<(String, String)> {
+/// Compares two configurations. Returns each key of [`protection`] whose protection would be lost,
+/// and a message that says what would be missing. The result is empty if the new configuration sets
+/// `allow_weaker`.
+pub fn weakened(old: &Config, new: &Config) -> Vec<(String, String)> {
+    lost(&protection(old), new, Some(&Applied::new(old, new)))
+}
+
+/// Compares the keys of [`protection`] with a new configuration, like [`weakened`]. The old values
+/// are unknown: a removed value that another level repeats is returned as lost, and a moved value
+/// that has no effect at its new place is not.
+pub fn weakened_keys(old: &[String], new: &Config) -> Vec<(String, String)> {
+    lost(old, new, None)
+}
+
+fn lost(old: &[String], new: &Config, applied: Option<&Applied<'_>>) -> Vec<(String, String)> {
     if new.allow_weaker {
         return Vec::new();
     }
-    let change = Change::new(old.iter().map(|key| ProtectedKey::parse(key)), new);
+    let change = Change::new(old.iter().map(|key| ProtectedKey::parse(key)), new, applied);
     // The result has the order of `old`, which is the order of the sections in the file.
     let keys = old.iter().map(|key| ProtectedKey::parse(key));
-    let lost: Vec<_> = keys.filter(|key| change.loses(key)).collect();
+    let lost: Vec<_> = keys
+        .filter_map(|key| Some((change.loss(&key)?, key)))
+        .collect();
     // Without client CAs, certificates cannot be required either, so this is not reported
     // separately.
-    let no_ca = lost.iter().any(|key| key.setting == CLIENT_CA);
+    let no_ca = lost.iter().any(|(_, key)| key.setting == CLIENT_CA);
     lost.into_iter()
-        .filter(|key| !(no_ca && key.setting == CLIENT_AUTH))
-        .map(|key| (key.to_string(), loss::describe(&key, new)))
+        .filter(|(_, key)| !(no_ca && key.setting == CLIENT_AUTH))
+        .map(|(loss, key)| (key.to_string(), loss::describe(&key, loss, new)))
         .collect()
 }
 

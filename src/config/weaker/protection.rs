@@ -56,6 +56,9 @@ pub(super) const FROM_HEADERS: &str = "request_metadata.from_headers[";
 /// The prefix of the key for a session tag. The tag's own key follows.
 pub(super) const TAGS: &str = "session_tags[";
 
+/// The prefix of the key for the expiry of an API key. The first digits of its hash follow.
+const KEYS: &str = "keys[";
+
 /// Returns the settings that protect the gateway.
 pub(super) fn protected(config: &Config) -> Vec<ProtectedKey> {
     let mut keys = of_all(config);
@@ -97,12 +100,15 @@ pub(super) fn protected(config: &Config) -> Vec<ProtectedKey> {
             .chain(entries(TAGS, session.session_tags.keys()));
         let (place, before) = (Place::Caller(name.clone()), keys.len());
         add(&mut keys, &place, settings);
+        let expiring = caller.keys.iter().filter(|key| key.not_after.is_some());
+        let expiring: Vec<_> = expiring.map(|key| expiry(&key.id())).collect();
         // Without its restrictions, it does not matter which caller a credential identifies.
         if keys.len() > before {
             let credentials = entries(SERVICE_ACCOUNTS, caller.service_accounts.iter());
             let credentials = credentials.chain(entries(CERTIFICATES, caller.certificates.iter()));
             add(&mut keys, &place, credentials);
         }
+        add(&mut keys, &place, expiring.into_iter());
     }
     let of_unlisted = |unlisted: &Option<Unlisted>| {
         let groups = unlisted.as_ref().map(|unlisted| unlisted.groups.as_slice());
@@ -182,6 +188,16 @@ fn of_memberships(config: &Config, restricted: &BTreeSet<&str>, groups: &[String
     let keys = equal.into_iter();
     keys.map(|(_, names)| format!("{GROUPS}{}]", names.join(&bar)))
         .collect()
+}
+
+/// Returns the key for the expiry of an API key.
+fn expiry(id: &str) -> String {
+    format!("{KEYS}{id}].not_after")
+}
+
+/// Returns the ID of an API key if this setting is its expiry.
+pub(super) fn expiring_key(setting: &str) -> Option<&str> {
+    setting.strip_prefix(KEYS)?.strip_suffix("].not_after")
 }
 
 /// Returns the names of the groups if this setting is the membership in one of them.

@@ -53,7 +53,7 @@ fn an_enforced_guardrail_does_not_disappear() {
             None,
         ),
     ] {
-        let weaker = weakened(&protection(&config(&old)), &config(&new));
+        let weaker = weakened(&config(&old), &config(&new));
         let keys: Vec<_> = weaker.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(keys, Vec::from_iter(lost), "{old} -> {new}");
         for (_, what) in weaker {
@@ -67,7 +67,7 @@ fn a_target_can_lose_its_fence_and_its_guardrail() {
     let old = config(&of_target(&format!(", only: [us], {ENFORCED}")));
     let keys = protection(&old);
     assert_eq!(keys, ["targets", "targets.a.only", "targets.a.guardrail"]);
-    let lost = weakened(&keys, &config(&of_target("")));
+    let lost = weakened(&old, &config(&of_target("")));
     let lost: Vec<_> = lost.into_iter().map(|(key, _)| key).collect();
     assert_eq!(lost, keys[1..]);
 }
@@ -77,7 +77,7 @@ fn a_target_can_lose_its_fence_and_its_guardrail() {
 fn no_restriction_disappears() {
     let target = |more: &str| of_target(more);
     let lost = |old: &str, new: &str| {
-        let lost = weakened(&protection(&config(old)), &config(new));
+        let lost = weakened(&config(old), &config(new));
         let lost = lost.into_iter().map(|(key, what)| format!("{key}: {what}"));
         lost.collect::<Vec<_>>()
     };
@@ -168,7 +168,7 @@ fn a_list_of_locations_restricts_only_what_another_list_allows() {
 
 /// Returns the keys that are lost by a change.
 fn lost(old: &str, new: &str) -> Vec<String> {
-    let lost = weakened(&protection(&config(old)), &config(new));
+    let lost = weakened(&config(old), &config(new));
     lost.into_iter().map(|(key, _)| key).collect()
 }
 
@@ -185,7 +185,17 @@ fn a_project_does_not_disappear() {
             Some("targets.a.project"),
         ),
         (of_target(", project: a"), by_region.clone(), None),
-        (by_region, of_all("project: a"), None),
+        // In eu-west-1, another project would apply.
+        (
+            by_region.clone(),
+            of_all("project: a"),
+            Some("targets.a.project"),
+        ),
+        (
+            by_region,
+            of_all("project: {us-east-1: a, eu-west-1: b}"),
+            None,
+        ),
         (of_all("project: a"), bare.clone(), Some("project")),
         (
             of_caller("project: a"),
@@ -363,9 +373,12 @@ fn a_restriction_can_be_moved_to_a_place_that_covers_its_calls() {
         lost(&alone(tiers, "groups: [g]"), &alone(tiers, tiers)),
         [""; 0]
     );
-    // A restriction that existed before does not replace the removed one.
+    // A restriction that an outer level repeats can be removed.
     let both = config(tiers, in_target, "", "groups: [g]");
-    assert_eq!(lost(&both, &for_all), ["targets.a.service_tiers"]);
+    assert_eq!(lost(&both, &for_all), [""; 0]);
+    let narrower = config("service_tiers: [flex, priority]", in_target, "", "");
+    let outer = config("service_tiers: [flex, priority]", "", "", "");
+    assert_eq!(lost(&narrower, &outer), ["targets.a.service_tiers"]);
     // A fence of one target does not cover the others.
     let only = |all: &str, target: &str| format!("{all}{}", of_target(target));
     assert_eq!(
@@ -404,7 +417,7 @@ fn the_targets_do_not_disappear_together() {
         "targets: {a: {model_id: amazon.nova-lite-v1:0}, b: {model_id: amazon.nova-pro-v1:0}}\n";
     assert_eq!(lost(two, &of_target("")), [""; 0]);
     for none in ["workers: 2\n", "allowed_model_ids: ['*']\n"] {
-        let weaker = weakened(&protection(&config(two)), &config(none));
+        let weaker = weakened(&config(two), &config(none));
         let expected = ("targets".to_owned(), "no target is left".to_owned());
         assert_eq!(weaker, [expected]);
         let allowed = format!("allow_weaker: true\n{none}");
@@ -461,7 +474,7 @@ fn one_of_several_equal_groups_is_enough() {
     }
     assert_eq!(lost(&with("g", &equal), &with("h", &equal)), [""; 0]);
     for groups in ["", "i"] {
-        let weaker = weakened(&protection(&config(&both)), &config(&with(groups, &equal)));
+        let weaker = weakened(&config(&both), &config(&with(groups, &equal)));
         let expected = (
             "callers.x.groups[g|h]".to_owned(),
             "the caller would lose the restrictions of the groups g and h".to_owned(),
@@ -502,4 +515,176 @@ fn a_restriction_of_a_group_can_move_to_other_groups_of_its_callers() {
         lost(&with(of_g, "g", claimed), &with(of_h, "g, h", claimed)),
         ["groups.g.service_tiers"]
     );
+}
+
+/// Returns a configuration with a target, two groups, and a caller in both of them.
+fn in_two_groups(all: &str, target: &str, groups: [&str; 2], caller: &str) -> String {
+    let [g, h] = groups;
+    format!(
+        "{all}\n{}groups: {{g: {{{g}}}, h: {{{h}}}}}\ncallers: {{x: {{groups: [g, h], {caller}}}}}\n",
+        of_target(target)
+    )
+}
+
+#[test]
+fn a_moved_value_must_still_apply() {
+    let guardrail = |version: &str| ENFORCED.replace("'1'", &format!("'{version}'"));
+    let pair = |value: &str| format!("request_metadata: {{team: {value}}}");
+    for (setting, one, other) in [
+        ("project", "project: a".to_owned(), "project: b".to_owned()),
+        ("guardrail", guardrail("1"), guardrail("2")),
+        ("request_metadata[team]", pair("a"), pair("b")),
+    ] {
+        let of_caller = in_two_groups("", "", [&other, ""], &one);
+        let key = format!("callers.x.{setting}");
+        // The value of the first group takes precedence over that of the second one.
+        let second = in_two_groups("", "", [&other, &one], "");
+        assert_eq!(lost(&of_caller, &second), [key.as_str()]);
+        let weaker = weakened(&config(&of_caller), &config(&second));
+        assert!(
+            weaker[0]
+                .1
+                .starts_with("another value would apply to calls of the caller"),
+            "{weaker:?}"
+        );
+        let free = in_two_groups("", "", ["", ""], &one);
+        assert_eq!(
+            lost(&free, &in_two_groups("", "", ["", &one], "")),
+            [""; 0],
+            "{setting}"
+        );
+        // A group has precedence over a target.
+        let of_target = in_two_groups("", &format!(", {one}"), [&other, ""], "");
+        assert_eq!(lost(&of_caller, &of_target), [key.as_str()]);
+        // A caller that leaves the first group gets the value of the second one.
+        let both = in_two_groups("", "", [&one, &other], "");
+        let left = both.replace("groups: [g, h]", "groups: [h]");
+        assert_eq!(lost(&both, &left), ["callers.x.groups[g]"]);
+        assert_eq!(
+            lost(&both, &in_two_groups("", "", ["", &other], "")),
+            [
+                format!("groups.g.{setting}"),
+                "callers.x.groups[g]".to_owned()
+            ]
+        );
+    }
+}
+
+#[test]
+fn a_value_that_another_level_repeats_can_be_removed() {
+    for (value, stricter) in [
+        ("project: a", None),
+        (ENFORCED, None),
+        ("request_metadata: {team: a}", None),
+        (
+            "service_tiers: [flex, priority]",
+            Some("service_tiers: [flex]"),
+        ),
+        (
+            "limits: {max_tokens: 100}",
+            Some("limits: {max_tokens: 50}"),
+        ),
+        (
+            "s3_locations: ['s3://bucket/']",
+            Some("s3_locations: ['s3://bucket/a/']"),
+        ),
+        ("projects: ['a*']", Some("projects: [ab]")),
+    ] {
+        let of_all = match value {
+            "request_metadata: {team: a}" => "request_metadata: {set: {team: a}}",
+            value => value,
+        };
+        let target = format!(", {value}");
+        let all = in_two_groups(of_all, "", ["", ""], "");
+        for old in [
+            in_two_groups(of_all, &target, ["", ""], ""),
+            in_two_groups(of_all, "", [value, ""], ""),
+            in_two_groups(of_all, "", ["", ""], value),
+        ] {
+            assert_eq!(lost(&old, &all), [""; 0], "{old}");
+        }
+        for (old, new) in [
+            // A caller's value that its group repeats.
+            (["", value], value),
+            (["", ""], value),
+        ]
+        .map(|(groups, own)| {
+            (
+                in_two_groups("", &target, groups, own),
+                in_two_groups("", &target, groups, ""),
+            )
+        }) {
+            assert_eq!(lost(&old, &new), [""; 0], "{old}");
+        }
+        if let Some(stricter) = stricter {
+            let old = in_two_groups(of_all, "", ["", ""], stricter);
+            assert_eq!(lost(&old, &all).len(), 1, "{old}");
+            let old = in_two_groups(of_all, "", [stricter, ""], "");
+            assert_eq!(lost(&old, &all).len(), 2, "{old}");
+        }
+    }
+    let fences = |all: &str, target: &str| format!("{all}\n{}", of_target(target));
+    let all = fences("only: [us]", "");
+    assert_eq!(lost(&fences("only: [us]", ", only: [us]"), &all), [""; 0]);
+    assert_eq!(
+        lost(
+            &fences("only: [us, eu]", ", only: [us]"),
+            &fences("only: [us, eu]", "")
+        ),
+        ["targets.a.only"]
+    );
+    // A list of a caller's group, where the caller's own list is as narrow.
+    let lists = |group: &str, own: &str| in_two_groups("", "", [group, ""], own);
+    for (group, own, lost_keys) in [
+        ("methods: [Invoke, CountTokens]", "methods: [Invoke]", 0),
+        ("methods: [Invoke]", "methods: [Invoke, CountTokens]", 2),
+        ("targets: ['*']", "targets: [a]", 0),
+    ] {
+        let (old, new) = (lists(group, own), lists("", own));
+        assert_eq!(lost(&old, &new).len(), lost_keys, "{group} {own}");
+    }
+}
+
+#[test]
+fn tokens_can_put_a_caller_into_several_groups() {
+    let with = |all: &str, groups: &str| {
+        format!(
+            "{all}\n{}groups: {{{groups}}}\naccess: {{jwt: [{{issuer: 'https://a.example', audiences: [b], \
+             groups_claim: c, unlisted: {{}}}}]}}\n",
+            of_target("")
+        )
+    };
+    // A caller in both groups would get the project of the other one.
+    let (old, new) = (
+        with("project: a", "g: {project: a}, h: {project: b}"),
+        with("project: a", "g: {}, h: {project: b}"),
+    );
+    assert_eq!(lost(&old, &new), ["groups.g.project"]);
+    let (old, new) = (
+        with("project: a", "g: {project: a}, h: {}"),
+        with("project: a", "g: {}, h: {}"),
+    );
+    assert_eq!(lost(&old, &new), [""; 0]);
+}
+
+#[test]
+fn an_api_key_keeps_an_expiry() {
+    let hash = format!("ab{}", "0".repeat(62));
+    let with = |callers: &str| {
+        let callers = callers.replace("KEY", &format!("sha256: {hash}"));
+        format!("{}callers: {{{callers}}}\n", of_target(""))
+    };
+    let old = with("x: {keys: [{KEY, not_after: 2027-01-31}]}, y: {}");
+    let key = "callers.x.keys[ab000000].not_after";
+    for (new, expected) in [
+        ("x: {keys: [{KEY}]}, y: {}", Some(key)),
+        ("x: {}, y: {keys: [{KEY}]}", Some(key)),
+        ("y: {keys: [{KEY}]}", Some(key)),
+        ("x: {keys: [{KEY, not_after: 2028-01-31}]}, y: {}", None),
+        ("x: {}, y: {keys: [{KEY, not_after: 2027-01-31}]}", None),
+        ("x: {}, y: {}", None),
+    ] {
+        let lost = lost(&old, &with(new));
+        assert_eq!(lost, Vec::from_iter(expected), "{new}");
+    }
 }

@@ -29,7 +29,7 @@ use self::{files::Content, watch::Watch};
 use crate::{
     access::{Gate, key},
     admin::ShownConfig,
-    config::{Config, ConfigFile, changed_keys, needs_restart, protection, weakened},
+    config::{Config, ConfigFile, changed_keys, needs_restart, weakened},
     grpc::Generations,
     server::{access, shared_resources::SharedResources},
     telemetry::log::{self, LevelHandle},
@@ -214,7 +214,7 @@ impl Current {
                 Config::of_file(file).map_err(|problems| files::lines(&problems.to_string()))?
             }
         };
-        let mut weaker = weakened(&protection(&self.config), &config);
+        let mut weaker = weakened(&self.config, &config);
         if access::has_keys(&self.config.access, self.used.others()) {
             weaker.extend(access::without_keys(&config, content.others()));
         }

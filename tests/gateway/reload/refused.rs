@@ -127,6 +127,33 @@ async fn a_restriction_of_a_caller_does_not_disappear() {
         .await;
 }
 
+/// What counts is the setting that applies to calls, not the place where the file has it.
+#[tokio::test]
+async fn a_setting_that_still_applies_can_be_removed_or_moved() {
+    let hash = sha256_of(&key_of());
+    let with = |g: &str, h: &str, caller: &str| {
+        format!(
+            "{}groups: {{g: {{{g}}}, h: {{{h}}}}}\n\
+             callers: {{team-a: {{groups: [g, h], keys: [{{sha256: {hash}}}], {caller}}}}}\n",
+            alias("one", MODEL)
+        )
+    };
+    let (mine, other) = ("project: mine", "project: other");
+    let mut gateway = Reloading::start(&with("", "", mine)).await;
+    gateway.becomes(&with(mine, other, mine), RELOADED).await;
+    // The group repeats the value.
+    gateway.becomes(&with(mine, other, ""), RELOADED).await;
+    // Without it, the project of the second group would apply.
+    let line = gateway.becomes(&with("", other, ""), REFUSED).await;
+    assert!(line.contains("groups.g.project: "), "{line}");
+    gateway.becomes(&with(other, mine, mine), RELOADED).await;
+    // In the second group, the value has no effect.
+    let line = gateway.becomes(&with(other, mine, ""), REFUSED).await;
+    assert!(line.contains("callers.team-a.project: "), "{line}");
+    let meant = format!("allow_weaker: true\n{}", with(other, mine, ""));
+    gateway.becomes(&meant, RELOADED).await;
+}
+
 /// A keys file that is not written yet revokes no key, unless the operator allows that.
 #[tokio::test]
 async fn an_empty_keys_file_is_refused() {
