@@ -18,20 +18,41 @@ impl Place {
     /// Returns a configuration with only a value at this place, and the other keys that the readers
     /// require.
     fn holding(&self, value: Value) -> String {
-        let mut config = value;
+        self.with(Some(value))
+    }
+
+    /// Returns the same configuration without a value at this place.
+    fn empty(&self) -> String {
+        self.with(None)
+    }
+
+    fn with(&self, value: Option<Value>) -> String {
+        let is_empty = value.is_none();
+        let mut inner = value;
+        let mut config = inner.clone().unwrap_or_else(|| json!({}));
         for (depth, key) in self.path.iter().enumerate().rev() {
-            config = match key.as_str() {
-                "[]" => json!([config]),
-                key => json!({key: config}),
+            config = match (key.as_str(), inner) {
+                ("[]", Some(inner)) => json!([inner]),
+                ("[]", None) => json!([]),
+                (key, Some(inner)) => json!({key: inner}),
+                (_, None) => json!({}),
             };
             let place: Vec<_> = self.path[..depth].iter().map(String::as_str).collect();
+            let leaf = self
+                .path
+                .last()
+                .filter(|_| is_empty && depth + 1 == self.path.len());
             for (key, value) in needed(&place) {
+                if leaf == Some(&key) {
+                    continue;
+                }
                 if let Some(map) = config.as_object_mut()
                     && !map.contains_key("routes")
                 {
                     map.entry(key).or_insert(value);
                 }
             }
+            inner = Some(config.clone());
         }
         // A caller's list is valid only if it is within the list for all callers.
         if matches!(
@@ -415,6 +436,26 @@ fn the_readers_take_what_the_schema_allows_and_nothing_else() {
     assert!(tried > 200, "{tried}");
 }
 
+/// A half-written file can end with a key that has no value.
+#[test]
+fn a_key_without_a_value_is_a_mistake_everywhere() {
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for place in places().into_iter().filter(|place| !place.path.is_empty()) {
+        tried += 1;
+        let problems = place.problems(Value::Null);
+        let [problem] = &problems[..] else {
+            wrong.push(format!("{}: {problems:?}", place.key()));
+            continue;
+        };
+        assert!(problem.message.starts_with("has no value; "), "{problem:?}");
+        assert!(problem.place.line > 0 && problem.place.column > 0);
+        let kinds = place.schema.get("type");
+        assert!(!kinds.is_some_and(|kinds| kinds.to_string().contains("null")));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(tried > 150, "{tried}");
+}
+
 #[test]
 fn values_from_the_environment_are_allowed_where_the_schema_allows_them() {
     for place in places() {
@@ -435,7 +476,7 @@ fn defaults_are_those_of_the_readers() {
         };
         defaults += 1;
         let with = parse(&place.holding(default.clone())).unwrap();
-        let without = parse(&place.holding(Value::Null)).unwrap();
+        let without = parse(&place.empty()).unwrap();
         assert_eq!(with, without, "{}: {default}", place.key());
     }
     assert!(defaults >= 30, "{defaults}");
@@ -454,10 +495,9 @@ fn the_chart_replaces_pods_for_the_keys_that_need_a_restart_and_for_no_others() 
             .iter()
             .find(|key| path == **key || path.starts_with(&format!("{key}.")));
         let (good, _) = examples(&place.schema);
-        let values = [Value::Null].into_iter().chain(good);
-        let configs: Vec<_> = values
-            .filter_map(|value| parse(&place.holding(value)).ok())
-            .collect();
+        let texts = good.into_iter().map(|value| place.holding(value));
+        let texts = [place.empty()].into_iter().chain(texts);
+        let configs: Vec<_> = texts.filter_map(|text| parse(&text).ok()).collect();
         for pair in configs.windows(2).filter(|pair| pair[0] != pair[1]) {
             compared += 1;
             let restart = needs_restart(&pair[0], &pair[1]);
@@ -580,7 +620,11 @@ fn a_reload_refuses_to_remove_every_key_that_restricts() {
         if good.is_empty() {
             continue;
         }
-        let Ok(without) = parse(&place.holding(Value::Null)) else {
+        // An empty list allows nothing.
+        if path.ends_with("[]") {
+            continue;
+        }
+        let Ok(without) = parse(&place.empty()) else {
             continue;
         };
         let with: Vec<_> = good

@@ -144,10 +144,6 @@ fn fill(schema: &Json, section: &Json, entries: &mut Map<String, Json>) {
         let resolved = resolved(schema, of_others);
         let others = entries.iter_mut();
         for (_, value) in others.filter(|(name, _)| !known.contains_key(*name)) {
-            // The value of a caller without further keys is null, as in `team-a:`.
-            if value.is_null() {
-                *value = Json::Object(Map::new());
-            }
             fill_value(schema, resolved, value);
         }
     }
@@ -225,7 +221,7 @@ mod tests {
     fn the_effective_configuration_means_the_same() {
         for text in [
             "",
-            "targets: {a: {model_id: amazon.nova-lite-v1:0}}\ncallers: {x: , y: {limits: {open_streams: 2}}}\n",
+            "targets: {a: {model_id: amazon.nova-lite-v1:0}}\ncallers: {x: {}, y: {limits: {open_streams: 2}}}\n",
             "tls: {certificate_file: /a, key_file: /b, client_ca_file: /c}\ncallers: {x: {certificates: [a.example]}}\n",
         ] {
             let mut whole = effective_of(text, &KeysByCaller::new());
@@ -252,7 +248,7 @@ mod tests {
             ("b".to_owned(), vec![key(None)]),
         ]);
         let text = format!(
-            "callers: {{a: , b: {{keys: [{{sha256: {}}}]}}}}",
+            "callers: {{a: {{}}, b: {{keys: [{{sha256: {}}}]}}}}",
             "0f".repeat(32)
         );
         let whole = effective_of(&text, &keys);

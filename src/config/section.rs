@@ -50,6 +50,15 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// The message for a key without a value. A file that is only half-written can end with such a key,
+/// and a template can leave one behind. If it counted as absent, a restriction could get lost.
+const NO_VALUE: &str = "has no value; write one, or remove the line";
+/// The message for such a key if its value must be a map.
+const NO_KEYS: &str = "has no value; write its keys below it, indented, or remove the line";
+/// The message for a name without a value, such as that of a caller.
+const NO_SETTINGS: &str =
+    "has no value; write its keys below it, indented, or `{}` if it needs none";
+
 /// A map whose keys are read one by one. Keys that have not been read at the end are unknown and
 /// are reported.
 pub(super) struct Section<'a> {
@@ -59,7 +68,7 @@ pub(super) struct Section<'a> {
     known: Vec<&'static str>,
     /// Those of the known keys whose value is a map.
     maps: Vec<&'static str>,
-    /// The keys that had a value and have been read.
+    /// The keys that were present and have been read.
     taken: Vec<&'static str>,
     reading: &'a Reading<'a>,
 }
@@ -71,6 +80,7 @@ impl<'a> Section<'a> {
         let path = path.into();
         let entries = match node.value {
             Value::Map(entries) => entries,
+            // The key is absent, or has no value, which has been reported.
             Value::Null => Vec::new(),
             other => {
                 reading.report(
@@ -103,11 +113,16 @@ impl<'a> Section<'a> {
     fn take(&mut self, key: &'static str) -> Option<Node> {
         self.known.push(key);
         let index = self.entries.iter().position(|(k, _)| k.name == key)?;
-        let (_, node) = self.entries.remove(index);
+        let (Key { place, .. }, node) = self.entries.remove(index);
+        self.taken.push(key);
         if matches!(node.value, Value::Null) {
+            let message = match self.maps.contains(&key) {
+                true => NO_KEYS,
+                false => NO_VALUE,
+            };
+            self.reading.report(self.path(key), place, message);
             return None;
         }
-        self.taken.push(key);
         Some(node)
     }
 
@@ -128,8 +143,7 @@ impl<'a> Section<'a> {
         self.known.extend(keys);
     }
 
-    /// Returns whether a key had a value. The key must have been read before. A key without a value
-    /// counts as absent: it can be the end of a file that is only half written.
+    /// Returns whether a key was present. The key must have been read before.
     pub(super) fn has_had(&self, key: &str) -> bool {
         self.taken.contains(&key)
     }
@@ -162,9 +176,14 @@ impl<'a> Section<'a> {
         names
             .entries
             .into_iter()
-            .map(|(key, node)| {
-                let section = Section::of(format!("{path}.{}", key.name), node, self.reading);
-                (key, section)
+            .filter_map(|(key, node)| {
+                let path = format!("{path}.{}", key.name);
+                if matches!(node.value, Value::Null) {
+                    self.reading.report(path, key.place, NO_SETTINGS);
+                    return None;
+                }
+                let section = Section::of(path, node, self.reading);
+                Some((key, section))
             })
             .collect()
     }
@@ -181,7 +200,14 @@ impl<'a> Section<'a> {
         let sections = items.into_iter().enumerate();
         Some(
             sections
-                .map(|(i, item)| Section::of(format!("{path}[{i}]"), item, self.reading))
+                .filter_map(|(i, item)| {
+                    let path = format!("{path}[{i}]");
+                    if matches!(item.value, Value::Null) {
+                        self.reading.report(path, item.place, NO_SETTINGS);
+                        return None;
+                    }
+                    Some(Section::of(path, item, self.reading))
+                })
                 .collect(),
         )
     }
@@ -291,13 +317,17 @@ impl<'a> Section<'a> {
         node: Node,
         read: &impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let Value::Scalar(text) = node.value else {
-            self.reading.report(
-                path,
-                node.place,
-                format!("expected a single value, got {}", node.value.kind()),
-            );
-            return None;
+        let text = match node.value {
+            Value::Scalar(text) => text,
+            Value::Null => {
+                self.reading.report(path, node.place, NO_VALUE);
+                return None;
+            }
+            other => {
+                let message = format!("expected a single value, got {}", other.kind());
+                self.reading.report(path, node.place, message);
+                return None;
+            }
         };
         let message = match expand(&text, self.reading) {
             Ok(expanded) => match read(&expanded.text) {

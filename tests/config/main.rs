@@ -62,6 +62,46 @@ fn an_empty_file_means_the_defaults() {
     }
 }
 
+/// A half-written file, or a template, can leave a key without a value. If it counted as absent, a
+/// restriction or a price could get lost.
+#[test]
+fn a_key_without_a_value_is_reported_with_its_place() {
+    expect_problems(&[
+        (
+            "prices:\n  - models: [m]\n    input:\n    output: ~\n    cache_read: null\n",
+            &[
+                "prices[0].input: has no value; write one, or remove the line",
+                "prices[0].output: has no value",
+                "prices[0].cache_read: has no value",
+            ],
+        ),
+        (
+            "targets:\n  a:\n    model_id:\n",
+            &["targets.a.model_id: has no value"],
+        ),
+        (
+            "targets: {a: {model_id: a.b, project: , only: , fallback: }}\nguardrail:\n",
+            &[
+                "targets.a.project: has no value",
+                "targets.a.only: has no value",
+                "targets.a.fallback: has no value",
+                "guardrail: has no value; write its keys below it",
+            ],
+        ),
+        (
+            "callers:\n  a:\n    keys: [{sha256: , not_after: }]\n  b:\ngroups:\n",
+            &[
+                "callers.a.keys[0].sha256: has no value",
+                "callers.a.keys[0].not_after: has no value",
+                "callers.b: has no value; write its keys below it, indented, or `{}`",
+                "groups: has no value; write its keys below it",
+            ],
+        ),
+    ]);
+    let place = parse("limits:\n  max_tokens:\n").unwrap_err()[0].place;
+    assert_eq!((place.line, place.column), (2, 3));
+}
+
 #[test]
 fn the_example_holds_every_default() {
     let config = Config::load(Path::new("examples/config.yaml")).unwrap();

@@ -97,8 +97,9 @@ pub(in crate::config) fn read(root: &mut Section<'_>) -> Vec<Price> {
 }
 
 fn read_price(mut section: Section<'_>) -> Price {
-    let models = section.list("models", model_pattern).unwrap_or_default();
-    if models.is_empty() {
+    let models = section.list("models", model_pattern);
+    let is_empty = models.as_ref().is_some_and(Vec::is_empty);
+    if is_empty || !section.has_had("models") {
         section.report(
             "models",
             "required: patterns of model IDs and ARNs, such as \"*anthropic.claude-sonnet-5*\"",
@@ -125,7 +126,7 @@ fn read_price(mut section: Section<'_>) -> Price {
         });
     section.finish();
     Price {
-        models,
+        models: models.unwrap_or_default(),
         rates,
         call: call.unwrap_or_default(),
         units,
