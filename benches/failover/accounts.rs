@@ -24,10 +24,9 @@ const REVOKED: Duration = Duration::from_secs(3);
 const RESTORED: Duration = Duration::from_secs(7);
 const ALL: Duration = Duration::from_secs(25);
 /// The maximum time until an identity that has failed for 4 s is used again. The pause between
-/// probes is one second at first, and doubles: the next probe is at most 4 s away. It still has the
-/// session from before the revocation, which stays denied, so the probe 8 s later is the first that
-/// can succeed. One second is added for the pace of the load.
-const PROBED_WITHIN: Duration = Duration::from_secs(13);
+/// probes is one second at first, and doubles: the next probe is at most 4 s away. One second is
+/// added for the pace of the load.
+const PROBED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Tokens and calls of an account.
 type Bill = BTreeMap<String, Usage>;

@@ -25,6 +25,7 @@
 //! | `api_key` | the Bedrock API key from a file, and its replacement |
 //! | `accounts` | selects the session that signs a call: that of the account or of the caller |
 //! | `session` | the credentials of an assumed role |
+//! | `denial` | when a session is replaced because Bedrock denies access |
 //! | `session_name` | the names of callers' sessions |
 //! | `control` | reads inference profiles from Bedrock's control plane |
 //! | `events` | decodes a response body into events |
@@ -43,6 +44,7 @@ mod control;
 mod converse_stream;
 mod count_tokens;
 mod credentials;
+mod denial;
 mod events;
 mod exchange;
 mod failure;

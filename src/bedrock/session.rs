@@ -38,6 +38,7 @@ use tokio::{sync::OwnedMutexGuard, time::Instant};
 
 use super::{
     credentials::{Cause, Identity, NoCredentials, causes},
+    denial::{self, Denied},
     failure, signature,
 };
 use crate::error::{Failure, Reason};
@@ -55,9 +56,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The minimum time between two loads that are caused by credentials that Bedrock rejects.
 const REJECTED_PAUSE: Duration = Duration::from_secs(5);
-/// The minimum age of credentials that are loaded again because Bedrock denies access. Access is
-/// also denied if the sessions of a role were revoked.
-const DENIED_PAUSE: Duration = Duration::from_secs(5);
+/// How long a call to which Bedrock denies access waits for a new session.
+const DENIED_WAIT: Duration = Duration::from_secs(2);
 
 /// STS's error names, without `Exception`, which mean that the gateway's own credentials are
 /// invalid.
@@ -110,6 +110,8 @@ struct State {
     loaded: Option<Instant>,
     /// When Bedrock last rejected the credentials.
     rejected: Option<Instant>,
+    /// The last replacement because of a denial.
+    denied: Option<Denied>,
     failed: Option<NoCredentials>,
     failures: u32,
 }
@@ -134,8 +136,9 @@ impl Session {
         }))
     }
 
-    /// Makes a call that this session signs. If AWS rejects its credentials and newer ones are
-    /// available, retries the call once. This is safe, because AWS has not processed the request.
+    /// Makes a call that this session signs. If AWS rejects its credentials or denies access, and
+    /// newer credentials are available, retries the call once. This is safe, because AWS has not
+    /// processed the request.
     pub(super) async fn authenticated<T, F>(
         &self,
         mut call: impl FnMut() -> F,
@@ -149,9 +152,11 @@ impl Session {
             Err(failure) if failure::is_rejection(&failure) && self.rejected(generation).await => {
                 SIGNED_BY.scope(self.clone(), call()).await
             }
-            Err(failure) if failure.reason == Reason::UpstreamAccessDenied => {
-                self.denied();
-                Err(failure)
+            Err(failure)
+                if failure.reason == Reason::UpstreamAccessDenied
+                    && self.replaced(generation).await =>
+            {
+                SIGNED_BY.scope(self.clone(), call()).await
             }
             outcome => outcome,
         }
@@ -186,17 +191,40 @@ impl Session {
         true
     }
 
-    /// Handles a denial of access by Bedrock: loads new credentials, because the role's sessions
-    /// may have been revoked.
-    fn denied(&self) {
-        let mut state = self.write();
-        let is_old = state.loaded.is_none_or(|at| at.elapsed() >= DENIED_PAUSE);
-        if let (true, Some(held)) = (is_old, &mut state.held) {
-            held.refresh_at = SystemTime::now();
-            drop(state);
-            // This starts the load. Only later calls need its result.
-            let _held = self.ready();
+    /// Replaces the session after Bedrock has denied access to its credentials of this generation,
+    /// because the role's sessions may have been revoked. Returns whether newer credentials are
+    /// available.
+    async fn replaced(&self, generation: u64) -> bool {
+        let loaded = tokio::time::timeout(DENIED_WAIT, self.replace(generation)).await;
+        loaded.unwrap_or_default()
+    }
+
+    async fn replace(&self, generation: u64) -> bool {
+        let turn = Arc::clone(&self.0.loading).lock_owned().await;
+        if self.generation() > generation {
+            return true;
         }
+        {
+            let mut state = self.write();
+            let is_new = state
+                .loaded
+                .is_some_and(|at| at.elapsed() < denial::FIRST_PAUSE);
+            match Denied::next(state.denied, Instant::now()) {
+                Some(next) if !is_new => state.denied = Some(next),
+                _ => return false,
+            }
+        }
+        // The load runs in a separate task, because later calls need it even if this call is
+        // cancelled or stops waiting.
+        let session = self.clone();
+        let load = tokio::spawn(async move {
+            let loaded = session.clone().load(turn).await.is_ok();
+            if !loaded {
+                session.write().denied = Some(Denied::refused(Instant::now()));
+            }
+            loaded
+        });
+        load.await.unwrap_or_default()
     }
 
     /// Returns valid credentials. Waits only if there are none.
