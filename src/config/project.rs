@@ -90,8 +90,13 @@ impl Project {
         if let (Some(other), Some(own)) = (project::account(identifier), account_id)
             && other != own
         {
+            // Callers see this text, so it does not contain the account's number.
+            let of_account = match account {
+                "" => "of the gateway's own identity".to_owned(),
+                name => format!("`{name}`"),
+            };
             return Err(format!(
-                "the project `{identifier}` does not belong to the AWS account `{account}` ({own})"
+                "the project `{identifier}` does not belong to the AWS account {of_account}"
             ));
         }
         Ok(Some(identifier))

@@ -329,6 +329,40 @@ async fn what_cannot_be_called_with_a_project_is_refused() {
 }
 
 #[tokio::test]
+async fn a_request_that_names_the_project_of_a_region_stays_in_it() {
+    let (gateway, key, _) = gateway(
+        "targets: {t: {routes: [{model_id: 'amazon.nova-lite-v1:0', regions: [us-east-1, us-west-2]}],
+          project: {us-east-1: search, us-west-2: west}}}",
+        "limits: {}",
+    )
+    .await;
+    for (project, region) in [("west", "us-west-2"), ("search", "us-east-1")] {
+        let call = sent(&gateway, named("t", project), &key).await;
+        assert_eq!(
+            (call.region.as_str(), call.project.as_deref()),
+            (region, Some(project))
+        );
+        let down = bedrock_emulator::Condition::Fault("throttling".parse().unwrap());
+        gateway.emulator.set_region(region, down);
+        let before = gateway.emulator.calls().len();
+        let answer = gateway.stream(keyed(named("t", project), &key)).await;
+        assert_eq!(answer.code(), Code::ResourceExhausted, "{answer:?}");
+        let calls = gateway.emulator.calls().split_off(before);
+        assert!(calls.iter().all(|call| call.region == region), "{calls:?}");
+        gateway.emulator.clear_region(region);
+    }
+    for project in ["default", "team-a", WEST] {
+        refused(
+            &gateway,
+            named("t", project),
+            &key,
+            ("input.project_identifier", "project"),
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn each_region_has_its_own_project() {
     let text = "targets: {t: {model_id: 'amazon.nova-lite-v1:0', project: {us-east-1: search, us-west-2: west}}}";
     let config = Config::parse(text, &|_| None).unwrap();

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use crate::{
-    aws::project::DEFAULT,
+    aws::{project::DEFAULT, without_accounts},
     config::{
         RequestPolicy,
         project::{Project, ProjectRoute},
@@ -86,7 +86,10 @@ impl NamedProject {
                 account_id: candidate.account_id.as_deref(),
                 region: &route.source_region,
             };
-            match project.of_route(&place) {
+            let own = project
+                .of_route(&place)
+                .and_then(|own| self.admits(own, &place));
+            match own {
                 Ok(identifier) => {
                     named.extend(identifier.map(|it| (Arc::clone(route), Arc::from(it))));
                     true
@@ -104,11 +107,29 @@ impl NamedProject {
             Some(why) if candidates.is_empty() => Err(Failure::new(
                 Reason::TargetNotAllowed,
                 format!(
-                    "target `{}`: {why}; use another target, or ask the operator to change `project`",
-                    target.name
+                    "target `{}`: {}; use another target, or ask the operator to change `project`",
+                    target.name,
+                    without_accounts(&why)
                 ),
             )),
             _ => Ok(RouteProjects::of(named)),
+        }
+    }
+
+    /// Returns the project of a route, unless the request names another one. A target has a project
+    /// for each place, and a request that names one of them must not be billed to another.
+    fn admits<'p>(
+        &self,
+        own: Option<&'p str>,
+        place: &ProjectRoute<'_>,
+    ) -> Result<Option<&'p str>, String> {
+        match self.identifier.as_deref() {
+            Some(named) if named != own.unwrap_or(DEFAULT) => Err(format!(
+                "the project {} is not the one that is set for {}",
+                Shown(named),
+                place.region
+            )),
+            _ => Ok(own),
         }
     }
 

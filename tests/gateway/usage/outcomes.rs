@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bedrock_emulator::Pace;
 use bedrock_grpc::{
-    config::{Alias, OnCancel, Price, Quota, Rates},
+    config::{Alias, OnCancel, Price, Quota, Rates, project::Project},
     pb::{
         ApplyGuardrailRequest, CountTokensRequest, GetTargetRequest, GuardrailContentSource,
         GuardrailConverseContentBlock, GuardrailConverseTextBlock, InvokeModelRequest,
@@ -109,6 +109,20 @@ async fn a_complete_call_has_a_record_with_its_usage_and_cost() {
     assert_eq!(record["method"], format!("{SERVICE}/Invoke"));
     assert_eq!(record["target"], MODEL);
     assert_eq!(record["usage"], "reported");
+    test.ends().await;
+}
+
+#[tokio::test]
+async fn the_project_of_a_call_is_in_its_record() {
+    let mut test = recorded(|config, _| {
+        config.targets.policy.project = Some(Project::named("search"));
+    })
+    .await;
+    let arn = "arn:aws:bedrock:us-east-1:123456789012:project/search";
+    test.gateway.emulator.set_project(arn.parse().unwrap());
+    let answer = test.gateway.stream(keyed(ask("nova"), &test.key)).await;
+    answer.is_whole();
+    assert_eq!(test.next("OK", "").await["project"], "search");
     test.ends().await;
 }
 
