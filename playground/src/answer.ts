@@ -185,7 +185,8 @@ function isCallers(block: ToolUseBlock): boolean {
 
 /**
  * Returns what the next request repeats of an answer, or undefined if nothing may be repeated. Tool
- * uses of an answer that ended early are left out, because their tools were not run. /
+ * uses of an answer that ended early are left out, because their tools were not run.
+ */
 export function repeated(answer: Answer, whole: boolean): Message | undefined {
   const content = answer.blocks.map((block) => contentOf(block, whole)).filter((block) => block !== undefined);
   return content.length > 0 ? create(MessageSchema, { role: Role.ASSISTANT, content }) : undefined;
