@@ -288,7 +288,7 @@ mod tests {
                 OnDemand,
                 "research",
                 "us-east-1",
-                Err("(111122223333)"),
+                Err("belong to the AWS account `research`"),
             ),
             (&by_place, OnDemand, "", "us-east-1", Ok(Some("a"))),
             (&by_place, OnDemand, "other", "us-east-1", Ok(Some("a"))),

@@ -145,7 +145,7 @@ fn what_can_not_be_enforced_is_refused() {
         (
             "{accounts: {r: {role_arn: 'arn:aws:iam::111122223333:role/x'}}, targets: {a: {model_id: x.y, region: us-east-1, account: r, \
              project: 'arn:aws:bedrock:us-east-1:123456789012:project/b'}}}",
-            "does not belong to the AWS account `r` (111122223333)",
+            "does not belong to the AWS account `r`",
         ),
         (
             "targets: {a: {model_id: x.y, project: {r/us-east-1: b}}}",

@@ -513,10 +513,10 @@ mod tests {
                 r#""numberOfImages":1.5,"width":512,"quality":"best""#,
                 (2, None, None),
             ),
-            // The highest values apply, however they are written.
+            // The highest number applies, however it is written. Two widths have no tier.
             (
                 r#""numberOfImages":"4","numberOfImages":2,"width":9,"width":2048,"height":1"#,
-                (4, Some(2048), Some(Standard)),
+                (4, None, Some(Standard)),
             ),
             (
                 r#""quality":"premium","quality":"standard","n":-7,"width":-1,"height":0"#,
@@ -529,7 +529,7 @@ mod tests {
             (r#""numberOfImages":null"#, (1, None, Some(Standard))),
         ] {
             let body = format!(
-                r#"{{"textToImageParams":{{"text":"4 images"}},"imageGenerationConfig":{{{config}}}}}"#
+                r#"{{"taskType":"TEXT_IMAGE","textToImageParams":{{"text":"4 images"}},"imageGenerationConfig":{{{config}}}}}"#
             );
             let (units, _) = units(NativeFormat::AmazonImage, &body);
             let found = (units.images, units.image_side, units.image_quality);
