@@ -65,6 +65,11 @@ const NAMES: &[(&str, NativeFormat)] = &[
 /// Source: Bedrock's user guide, "Inference request parameters and response fields for foundation
 /// models", with a page for each provider, and "Foundation model information" for the APIs of
 /// models that have no such page. For Amazon Nova: Nova's user guide, "Complete request schema".
+///
+/// For Gemma, GLM, Kimi, MiniMax and Nemotron, no page of AWS that describes their bodies was
+/// found. "API compatibility" in Bedrock's user guide says that Gemma and MiniMax have both
+/// InvokeModel and chat completions. That the bodies of all five families are those of chat
+/// completions, with `max_tokens`, is an assumption, and has not been tested with Bedrock.
 const FORMATS: &[(&str, NativeFormat)] = &[
     ("ai21.jamba", Chat),
     ("amazon.nova-2-multimodal-embeddings", NovaEmbedding),
