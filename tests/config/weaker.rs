@@ -96,19 +96,21 @@ struct Call {
 }
 
 /// Returns the settings of a caller's calls on a target. Without a caller, those of the target.
-fn call(config: &Config, caller: Option<&str>, target: &str) -> Call {
+/// Without a target, those of calls on a target that is added later.
+fn call(config: &Config, caller: Option<&str>, target: Option<&str>) -> Call {
     let options = caller.map(|caller| &config.access.callers[caller]);
     let groups = options.into_iter().flat_map(|options| &options.groups);
     let groups = groups.map(|group| &config.access.groups[group].permission);
     let permission = Permission::of(options.map(|own| &own.permission), groups);
-    let alias = &config.targets.aliases[target];
-    let of_target = config.targets.policy.and(&alias.policy);
+    let alias = target.map(|target| &config.targets.aliases[target]);
+    let of_all = &config.targets.policy;
+    let of_target = alias.map_or_else(|| of_all.clone(), |alias| of_all.and(&alias.policy));
     let (permission, has_any) = match permission {
         Some(permission) => (permission, true),
         None => (Permission::default(), false),
     };
     let team = permission.request_metadata.get("team");
-    let team = team.or_else(|| alias.request_metadata.get("team"));
+    let team = team.or_else(|| alias?.request_metadata.get("team"));
     let team = team.or_else(|| config.request_metadata.set.get("team"));
     Call {
         policy: match has_any {
@@ -140,11 +142,12 @@ impl Call {
     }
 }
 
-/// Returns the settings of all calls: those of each caller on each target, and of each target
-/// without any caller.
+/// Returns the settings of all calls: those of each caller on each target and on a target that is
+/// added later, and the same without any caller.
 fn calls(config: &Config) -> Vec<Call> {
     let callers = [Some("x"), Some("y"), None];
-    let of_caller = |caller| ["a", "b"].map(|target| call(config, caller, target));
+    let targets = [Some("a"), Some("b"), None];
+    let of_caller = |caller| targets.map(|target| call(config, caller, target));
     callers.into_iter().flat_map(of_caller).collect()
 }
 
@@ -245,7 +248,7 @@ proptest! {
         };
         let context = format!("{}\n->\n{}\n{lost:?}", plan.text(), after.text());
         for (index, name) in ["x", "y"].into_iter().enumerate().filter(|(index, _)| is_of(*index)) {
-            for target in ["a", "b"] {
+            for target in [Some("a"), Some("b"), None] {
                 let (old, new) = (call(&old, Some(name), target), call(&new, Some(name), target));
                 let is_weaker = new.is_weaker_than(&old);
                 prop_assert!(!is_weaker || !lost.is_empty(), "{index}: accepted: {context}");

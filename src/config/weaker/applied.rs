@@ -17,7 +17,8 @@ use crate::{
 pub(super) struct Applied<'a> {
     old: &'a Config,
     new: &'a Config,
-    /// The values of each target before and after the change. Equal pairs are listed once.
+    /// The values for all targets and those of each target, before and after the change. Equal
+    /// pairs are listed once. A target that is added had the values for all targets before.
     targets: Vec<(OfTarget, OfTarget)>,
 }
 
@@ -46,14 +47,11 @@ impl<'a> Applied<'a> {
                 targets.push(pair);
             }
         };
+        // The values for all targets apply to requests that name model IDs, and to targets that are
+        // added later.
+        add((OfTarget::new(old, ""), OfTarget::new(new, "")));
         for name in new.targets.aliases.keys() {
-            if old.targets.aliases.contains_key(name) {
-                add((OfTarget::new(old, name), OfTarget::new(new, name)));
-            }
-        }
-        // Requests can also name model IDs, to which only the values for all targets apply.
-        if !new.targets.allowed_model_ids.is_empty() {
-            add((OfTarget::new(old, ""), OfTarget::new(new, "")));
+            add((OfTarget::new(old, name), OfTarget::new(new, name)));
         }
         Self { old, new, targets }
     }
@@ -86,9 +84,31 @@ impl<'a> Applied<'a> {
         if !is_comparable(setting) {
             return None;
         }
-        let old = OfCaller::configured(&self.old.access, caller)?;
-        let new = OfCaller::configured(&self.new.access, caller)?;
-        Some(self.is_weaker_for(setting, &old, &new))
+        let pairs = self.of_caller(caller);
+        let is_weaker = |(old, new): &_| self.is_weaker_for(setting, old, new);
+        (!pairs.is_empty()).then(|| pairs.iter().any(is_weaker))
+    }
+
+    /// Returns the values of a configured caller before and after the change: with its own groups,
+    /// and with each further group that its tokens can name. Empty if there is no such caller
+    /// before or after.
+    fn of_caller(&self, caller: &str) -> Vec<(OfCaller<'a>, OfCaller<'a>)> {
+        let (old, new) = (&self.old.access, &self.new.access);
+        let mut further = vec![None];
+        if self.tokens_name_groups() {
+            further.extend(new.groups.keys().map(|name| Some(name.as_str())));
+        }
+        let pair = |further| {
+            let old = OfCaller::configured(old, caller, further)?;
+            Some((old, OfCaller::configured(new, caller, further)?))
+        };
+        further.into_iter().filter_map(pair).collect()
+    }
+
+    /// Returns whether tokens can name groups of their callers.
+    fn tokens_name_groups(&self) -> bool {
+        let mut issuers = self.new.access.jwt.iter();
+        issuers.any(|issuer| issuer.groups_claim.is_some())
     }
 
     fn is_weaker_for(&self, setting: &str, old: &OfCaller<'_>, new: &OfCaller<'_>) -> bool {
@@ -104,10 +124,8 @@ impl<'a> Applied<'a> {
         let is_in = |groups: &[String]| groups.iter().any(|name| name == group);
         let mut callers = Vec::new();
         for (name, options) in &old.callers {
-            if is_in(&options.groups)
-                && let Some(new) = OfCaller::configured(new, name)
-            {
-                callers.extend(OfCaller::configured(old, name).map(|old| (old, new)));
+            if is_in(&options.groups) {
+                callers.extend(self.of_caller(name));
             }
         }
         // Callers that are not configured have the groups of their issuer.
@@ -129,7 +147,7 @@ impl<'a> Applied<'a> {
         }
         // Tokens can name any groups, in any order. Another group can only override a value that
         // the removed one had, so it is enough to compare pairs.
-        if new.jwt.iter().any(|issuer| issuer.groups_claim.is_some()) {
+        if self.tokens_name_groups() {
             let others = old.groups.keys().map(String::as_str);
             let pairs = others.flat_map(|other| [[group, other], [other, group]]);
             callers.extend(pairs.map(|pair| {
@@ -158,7 +176,7 @@ impl<'a> Applied<'a> {
 }
 
 impl OfTarget {
-    /// Returns the values for a target, or for model IDs if there is no such target.
+    /// Returns the values for a target, or those for all targets if there is no such target.
     fn new(config: &Config, target: &str) -> Self {
         let all = &config.targets.policy;
         let mut request_metadata = config.request_metadata.set.clone();
@@ -174,10 +192,11 @@ impl OfTarget {
 }
 
 impl<'a> OfCaller<'a> {
-    /// Returns the values of a configured caller and its groups. `None` if there is no such caller.
-    fn configured(access: &'a Access, caller: &str) -> Option<Self> {
+    /// Returns the values of a configured caller, its groups and a further group. `None` if there
+    /// is no such caller.
+    fn configured(access: &'a Access, caller: &str, further: Option<&str>) -> Option<Self> {
         let options = access.callers.get(caller)?;
-        let groups = options.groups.iter().map(String::as_str);
+        let groups = options.groups.iter().map(String::as_str).chain(further);
         Some(Self::of(access, Some(&options.permission), groups))
     }
 

@@ -603,18 +603,15 @@ fn a_value_that_another_level_repeats_can_be_removed() {
         ] {
             assert_eq!(lost(&old, &all), [""; 0], "{old}");
         }
-        for (old, new) in [
-            // A caller's value that its group repeats.
-            (["", value], value),
-            (["", ""], value),
-        ]
-        .map(|(groups, own)| {
-            (
-                in_two_groups("", &target, groups, own),
-                in_two_groups("", &target, groups, ""),
-            )
-        }) {
-            assert_eq!(lost(&old, &new), [""; 0], "{old}");
+        // A caller's value that its group repeats, and one that only the targets repeat: targets
+        // can be added later. Without these two lists, calls on such a target could name nothing.
+        let is_allowance = ["s3_locations", "projects"]
+            .iter()
+            .any(|key| value.starts_with(key));
+        for (groups, kept) in [(["", value], true), (["", ""], is_allowance)] {
+            let old = in_two_groups("", &target, groups, value);
+            let new = in_two_groups("", &target, groups, "");
+            assert_eq!(lost(&old, &new).is_empty(), kept, "{old}");
         }
         if let Some(stricter) = stricter {
             let old = in_two_groups(of_all, "", ["", ""], stricter);
@@ -642,6 +639,65 @@ fn a_value_that_another_level_repeats_can_be_removed() {
     ] {
         let (old, new) = (lists(group, own), lists("", own));
         assert_eq!(lost(&old, &new).len(), lost_keys, "{group} {own}");
+    }
+}
+
+#[test]
+fn settings_of_callers_apply_to_targets_that_are_added_or_renamed() {
+    let own = "methods: [Invoke], targets: ['*'], limits: {max_tokens: 100}, project: a, \
+               service_tiers: [flex], request_metadata: {team: a}, ";
+    let with = |target: &str, own: &str| {
+        format!(
+            "targets: {{{target}}}\ncallers: {{x: {{{own}service_accounts: [n/s]}}}}\n\
+             access: {{kubernetes: {{audience: c}}}}\n"
+        )
+    };
+    let model = "{model_id: amazon.nova-lite-v1:0}";
+    let old = with(&format!("a: {model}"), &format!("{own}{ENFORCED}, "));
+    let renamed = with(&format!("b: {model}"), "");
+    for setting in [
+        "methods",
+        "targets",
+        "limits.max_tokens",
+        "project",
+        "service_tiers",
+        "request_metadata[team]",
+        "guardrail",
+    ] {
+        let key = format!("callers.x.{setting}");
+        assert!(lost(&old, &renamed).contains(&key), "{key}");
+    }
+    assert_eq!(lost(&old, &old.replace("a: {model", "b: {model")), [""; 0]);
+    let (one, two) = (
+        format!("a: {{model_id: amazon.nova-lite-v1:0, {ENFORCED}}}"),
+        format!("b: {model}"),
+    );
+    let old = with(&one, &format!("{ENFORCED}, "));
+    let added = with(&format!("{one}, {two}"), "");
+    assert_eq!(lost(&old, &added), ["callers.x.guardrail"]);
+}
+
+#[test]
+fn a_list_of_a_caller_narrows_the_groups_of_its_tokens() {
+    let with = |own: &str, claim: &str| {
+        format!(
+            "{}groups: {{g: {{targets: [a], methods: [Invoke]}}, h: {{targets: ['*'], methods: [Invoke, CountTokens]}}}}\n\
+             callers: {{x: {{groups: [g], {own}}}}}\n\
+             access: {{jwt: [{{issuer: 'https://a.example', audiences: [b], {claim}}}]}}\n",
+            of_target("")
+        )
+    };
+    let own = "targets: [a], methods: [Invoke],";
+    for (claim, expected) in [
+        (
+            "groups_claim: c",
+            &["callers.x.methods", "callers.x.targets"][..],
+        ),
+        ("unlisted: {}", &[]),
+    ] {
+        let mut lost = lost(&with(own, claim), &with("", claim));
+        lost.sort();
+        assert_eq!(lost, expected, "{claim}");
     }
 }
 
