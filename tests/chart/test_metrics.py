@@ -268,7 +268,7 @@ def test_alerts_see_the_pods_of_every_legal_name(length, replica_set, tmp_path):
     full = {"expr": 'ALERTS{alertname="BedrockGrpcFull", alertstate="firing"}', "eval_time": "15m", "exp_samples": []}
     case = {"interval": "1m", "input_series": [*live, panic], "promql_expr_test": [quiet, alert, full]}
     # 900 of 1,000 calls is above the threshold; it is raised so that only the selector matters.
-    promtool(tmp_path, {"rules.yaml": rules(f"--set=fullnameOverride={name},metrics.prometheusRule.fullRatio=0.99")}, [case])
+    promtool(tmp_path, {"rules.yaml": rules(f"--set=fullnameOverride={name}", "--set-json=metrics.prometheusRule.fullRatio=0.99")}, [case])
 
 
 def test_keys_of_issuers_that_cannot_be_fetched_raise_an_alert(tmp_path):
