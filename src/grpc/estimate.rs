@@ -12,7 +12,7 @@ use crate::{
     config::{Estimates, Price, RequestPolicy},
     error::{Failure, Reason},
     pb::{
-        ApplyGuardrailRequest, ContentBlock, ConverseInput, DocumentSource,
+        ApplyGuardrailRequest, ContentBlock, ConverseInput, DocumentBlock, DocumentFormat,
         GuardrailConverseContentBlock, MediaSource, RawMember, content_block::Content,
         document_source, guardrail_converse_content_block::Content as GuardrailContent,
         media_source, system_content_block::Content as SystemContent, tool_result_content_block,
@@ -301,7 +301,7 @@ impl Media<'_> {
             Some(Content::Image(block)) => self.media(&block.source, self.estimates.image),
             Some(Content::Video(block)) => self.media(&block.source, self.estimates.video),
             Some(Content::Audio(block)) => self.media(&block.source, self.estimates.audio),
-            Some(Content::Document(block)) => self.document(block.source.as_ref()),
+            Some(Content::Document(block)) => self.document(block),
             Some(Content::GuardContent(block)) => self.guarded(block),
             Some(Content::ToolResult(block)) => {
                 for part in &block.content {
@@ -312,7 +312,7 @@ impl Media<'_> {
                         Some(Part::Video(block)) => {
                             self.media(&block.source, self.estimates.video);
                         }
-                        Some(Part::Document(block)) => self.document(block.source.as_ref()),
+                        Some(Part::Document(block)) => self.document(block),
                         _ => {}
                     }
                 }
@@ -353,11 +353,24 @@ impl Media<'_> {
         }
     }
 
-    fn document(&mut self, source: Option<&DocumentSource>) {
+    fn document(&mut self, block: &DocumentBlock) {
+        let source = block.source.as_ref();
         match source.and_then(|source| source.source.as_ref()) {
             Some(document_source::Source::Bytes(bytes)) => {
                 self.base64 += base64_bytes(bytes.len());
-                self.tokens = self.tokens.saturating_add(self.estimates.document);
+                let (text, pages) = (bytes.len() as u64, self.estimates.document);
+                self.tokens = self.tokens.saturating_add(match block.format() {
+                    DocumentFormat::Csv
+                    | DocumentFormat::Html
+                    | DocumentFormat::Txt
+                    | DocumentFormat::Md => text,
+                    DocumentFormat::Pdf
+                    | DocumentFormat::Doc
+                    | DocumentFormat::Docx
+                    | DocumentFormat::Xls
+                    | DocumentFormat::Xlsx => pages,
+                    DocumentFormat::Unspecified => text.max(pages),
+                });
             }
             Some(document_source::Source::S3Location(_)) => {
                 self.tokens = self.tokens.saturating_add(self.estimates.document);

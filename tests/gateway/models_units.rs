@@ -267,6 +267,20 @@ estimates: {image: 200000}
     };
     for (body, is_refused) in [
         (body("", &tools), false),
+        (
+            body(
+                "",
+                &format!(r#""output_config":{{"format":{{"schema":{schema}}}}}"#),
+            ),
+            false,
+        ),
+        (
+            body(
+                "",
+                &format!(r#""response_format":{{"json_schema":{schema}}}"#),
+            ),
+            false,
+        ),
         (body(&format!(",{image}"), &tools), true),
         // Only the member of the tools is left out.
         (body("", &format!(r#"{tools},"system":[{image}]"#)), true),

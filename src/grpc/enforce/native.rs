@@ -24,9 +24,15 @@ use crate::{
 /// The members of known formats that contain content and tool definitions. Their values are not
 /// parameters.
 const CONTENT: [&str; 4] = ["messages", "system", "toolConfig", "tools"];
-/// Those that contain tool definitions. A schema in them can have a property such as `image`, but a
-/// definition contains no media.
-const TOOLS: [&str; 2] = ["toolConfig", "tools"];
+/// Those that contain tool definitions, or the format of the output. A schema in them can have a
+/// property such as `image`, but they contain no media.
+const SCHEMAS: [&str; 5] = [
+    "toolConfig",
+    "tools",
+    "output_config",
+    "output_format",
+    "response_format",
+];
 
 /// A body that complies with the operator's settings.
 #[derive(Debug)]
@@ -150,13 +156,13 @@ impl Enforced<'_> {
         let maximum = models.format.and_then(NativeFormat::max_tokens);
         let path = maximum.map_or(&[][..], |maximum| maximum.path);
         let alternative = maximum.and_then(|maximum| maximum.alternative);
-        let value = |(in_fields, in_tools): (bool, bool),
+        let value = |(in_fields, in_schemas): (bool, bool),
                      name: &str,
                      leaf: visit_json::Leaf<'_>,
                      units: &mut BodyUnits,
                      out: &mut Violations| {
             rules.value(in_fields, name, leaf, out);
-            if !in_tools {
+            if !in_schemas {
                 units.media.see(name, leaf);
             }
             if !in_fields {
@@ -190,9 +196,9 @@ impl Enforced<'_> {
             // Names are compared exactly and unescaped, as Bedrock's models compare them.
             let in_fields = !CONTENT.contains(&name.as_ref());
             // In an unknown format, any member can contain media.
-            let in_tools = models.format.is_some() && TOOLS.contains(&name.as_ref());
+            let in_schemas = models.format.is_some() && SCHEMAS.contains(&name.as_ref());
             places.visit(&name, text, &name, out, |name, leaf, out| {
-                value((in_fields, in_tools), name, leaf, units, out);
+                value((in_fields, in_schemas), name, leaf, units, out);
             });
             units.member(&name, text)?;
             if path.first().is_some_and(|known| *known == name) || alternative == Some(&*name) {

@@ -5,7 +5,11 @@ use std::time::Duration;
 use bedrock_grpc::{
     access::key::Secret,
     config::{Config, GroupOptions, LimitsStore, Price, Quota, Rates},
-    pb::{InferenceConfiguration, RawMember, StreamInvokeRequest, stream_invoke_response::Event},
+    pb::{
+        ContentBlock, DocumentBlock, DocumentFormat, DocumentSource, InferenceConfiguration,
+        RawMember, StreamInvokeRequest, content_block, document_source,
+        stream_invoke_response::Event,
+    },
 };
 use serde_json::Value;
 use tonic::{Code, metadata::MetadataMap};
@@ -276,6 +280,38 @@ async fn media_in_raw_members_count_as_media() {
         // Without a limit, only Bedrock decides.
         let answered = gateway.stream(keyed(request, &b)).await;
         assert_ne!(answered.code(), Code::ResourceExhausted, "{pointer}");
+    }
+    // A document in a text format costs its text, and one in another format its pages.
+    for (format, is_refused) in [
+        (DocumentFormat::Pdf, false),
+        (DocumentFormat::Txt, true),
+        (DocumentFormat::Csv, true),
+        (DocumentFormat::Unspecified, true),
+    ] {
+        let mut request = tokens(10);
+        let input = request.input.as_mut().unwrap();
+        input.messages[0].content.push(ContentBlock {
+            content: Some(content_block::Content::Document(DocumentBlock {
+                format: format.into(),
+                format_name: match format {
+                    DocumentFormat::Unspecified => "log".to_owned(),
+                    _ => String::new(),
+                },
+                name: "doc".to_owned(),
+                source: Some(DocumentSource {
+                    source: Some(document_source::Source::Bytes(vec![b'x'; 200_000].into())),
+                }),
+                ..DocumentBlock::default()
+            })),
+        });
+        let answered = gateway.stream(keyed(request, &a)).await;
+        let is_exhausted = answered.code() == Code::ResourceExhausted;
+        assert_eq!(
+            is_exhausted,
+            is_refused,
+            "{format:?}: {:?}",
+            answered.code()
+        );
     }
     // A property in the schema of a tool is no image.
     let schema = r#"{"type":"object","properties":{"image":{"type":"object"}}}"#;
