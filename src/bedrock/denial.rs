@@ -9,9 +9,6 @@ use tokio::time::Instant;
 /// the minimum time until the next replacement doubles: the role probably lacks a permission.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// The minimum time between two replacements while STS refuses the role. It is shorter than the
-/// time for which a failed identity is skipped, so that each probe can get a new session.
-const STILL_REFUSED_PAUSE: Duration = Duration::from_millis(250);
 
 /// When a session may be replaced again because Bedrock denies access.
 #[derive(Clone, Copy, Debug)]
@@ -35,10 +32,11 @@ impl Denied {
         })
     }
 
-    /// Returns the state after STS has refused a new session.
+    /// Returns the state after STS has refused a new session. The pause does not double: a failed
+    /// identity is skipped for at least as long, and the probe that follows can get a new session.
     pub(super) fn refused(now: Instant) -> Self {
         Self {
-            until: now + STILL_REFUSED_PAUSE,
+            until: now + FIRST_PAUSE,
             pause: Duration::ZERO,
         }
     }
@@ -67,7 +65,9 @@ mod tests {
     async fn a_refused_role_is_assumed_again_by_the_next_probe() {
         let now = Instant::now();
         let last = Some(Denied::refused(now));
-        assert!(Denied::next(last, now).is_none());
-        assert!(Denied::next(last, now + Duration::from_secs(1)).is_some());
+        let early = now + FIRST_PAUSE - Duration::from_millis(1);
+        assert!(Denied::next(last, early).is_none());
+        let next = Denied::next(last, now + FIRST_PAUSE).expect("the pause is over");
+        assert_eq!(next.pause, FIRST_PAUSE);
     }
 }
