@@ -22,7 +22,11 @@ func connection(t *testing.T) *grpc.ClientConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := dial(os.Getenv("GATEWAY_GRPC"), serviceConfig, time.Minute)
+	address := os.Getenv("GATEWAY_GRPC")
+	if address == "" {
+		t.Fatal("set GATEWAY_GRPC to the address of a gateway that `dev` has started, such as 127.0.0.1:50051")
+	}
+	conn, err := dial(address, serviceConfig, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

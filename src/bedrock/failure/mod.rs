@@ -220,9 +220,9 @@ pub(super) fn without_endpoint(mut failure: Failure, host: &str) -> Failure {
     let Some(upstream) = &mut failure.upstream else {
         return failure;
     };
-    let told = without_hosts(&upstream.message, Some(host));
-    if told != upstream.message {
-        let whole = std::mem::replace(&mut upstream.message, told);
+    let shown = without_hosts(&upstream.message, Some(host));
+    if shown != upstream.message {
+        let whole = std::mem::replace(&mut upstream.message, shown);
         if failure.detail.is_empty() {
             failure.detail = whole;
         }

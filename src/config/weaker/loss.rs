@@ -25,7 +25,7 @@ pub(super) fn describe(key: &ProtectedKey, loss: Loss, new: &Config) -> String {
     let (place, setting) = (&key.place, key.setting.as_str());
     if loss == Loss::Overridden {
         return format!(
-            "another value would apply to calls of {place}, because the new place does not take precedence; keep the setting here"
+            "another value would apply to calls of {place}: the value at the new place is weaker, or another one takes precedence over it; keep the setting here"
         );
     }
     let of_all = match setting {
