@@ -105,9 +105,28 @@ pub(super) fn config_of_values(tree: Node) -> (Node, bool) {
         && let Some((_, config)) = entries.iter().find(|(key, _)| key.name == "config")
         && matches!(config.value, Value::Map(_) | Value::Null)
     {
-        return (config.clone(), true);
+        return (without_nulls(config.clone()), true);
     }
     (tree, false)
+}
+
+/// Returns a tree without the keys that have no value: in values files, they remove keys of other
+/// values files, and the chart does not render them.
+fn without_nulls(node: Node) -> Node {
+    let value = match node.value {
+        Value::Map(entries) => {
+            let entries = entries.into_iter();
+            let present = entries.filter(|(_, node)| !matches!(node.value, Value::Null));
+            Value::Map(
+                present
+                    .map(|(key, node)| (key, without_nulls(node)))
+                    .collect(),
+            )
+        }
+        Value::List(items) => Value::List(items.into_iter().map(without_nulls).collect()),
+        other => other,
+    };
+    Node { value, ..node }
 }
 
 fn place_of(location: serde_saphyr::Location) -> ConfigLocation {

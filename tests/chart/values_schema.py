@@ -210,6 +210,21 @@ def open_to_more(schema):
     return {key: open_to_more(value) for key, value in schema.items() if (key, value) != ("additionalProperties", False)}
 
 
+def or_removed(schema, definitions):
+    """A schema whose optional sections and lists can also be null, which removes them, as in all values files of Helm. Changes `definitions`."""
+    if isinstance(schema, list):
+        return [or_removed(each, definitions) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {key: or_removed(value, definitions) for key, value in schema.items()}
+    for key, value in schema.get("properties", {}).items():
+        if isinstance(value, dict) and key not in schema.get("required", []):
+            of_type = definitions[value["$ref"].removeprefix("#/$defs/")] if "$ref" in value else value
+            if of_type.get("type") in ("object", "array"):
+                of_type["type"] = [of_type["type"], "null"]
+    return schema
+
+
 def keys_of(schema, definitions):
     """The keys that a schema knows, as a tree: `*` stands for keys that the operator chooses, `[]` for members of a list."""
     while "$ref" in schema:
@@ -236,6 +251,9 @@ def schema_of(text):
     services.update(dict.fromkeys(services, service))
     config = open_to_more(json.loads(CONFIG.read_text(encoding="utf-8")))
     definitions = config["$defs"]
+    for name in list(definitions):
+        definitions[name] = or_removed(definitions[name], definitions)
+    config["properties"] = or_removed({"properties": config["properties"]}, definitions)["properties"]
     # A number as a text has no bounds here: only the environment needs one.
     for name in ("digits", "decimal"):
         definitions[name] = {"description": "A number from the environment", "type": "string", "pattern": r"\$\{"}

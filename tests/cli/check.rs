@@ -207,6 +207,18 @@ fn the_values_of_the_chart_are_checked_as_the_config_that_they_hold() {
 
     // Values without a configuration use the chart's.
     assert_eq!(check_all(&[("values.yaml", "config:\n")]).0, Some(0));
+    // Keys without a value remove those of other values files. In a configuration, they are wrong.
+    let target = "{model_id: amazon.nova-lite-v1:0, guardrail: }";
+    for (name, text, expected) in [
+        (
+            "values.yaml",
+            format!("config: {{limits: , targets: {{a: {target}}}}}\n"),
+            0,
+        ),
+        ("config.yaml", format!("targets: {{a: {target}}}\n"), 64),
+    ] {
+        assert_eq!(check_all(&[(name, &text)]).0, Some(expected), "{text}");
+    }
 }
 
 #[test]

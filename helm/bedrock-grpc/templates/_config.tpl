@@ -2,7 +2,8 @@
 
 {{/* The configuration as the operator wrote it, as YAML; nothing is an empty map. */}}
 {{- define "bedrock-grpc.writtenConfig" -}}
-{{- $config := .Values.config | default dict -}}
+{{- $config := .Values.config | default dict | deepCopy -}}
+{{- include "bedrock-grpc.dropNulls" $config -}}
 {{- /* Also with checkConfig false, the chart reads keys of these sections. */ -}}
 {{- range $section := list "access" "admin" "bedrock" "callers" "drain" "groups" "limits" "targets" "tls" "traces" "usage_records" -}}
   {{- $value := get $config $section -}}
@@ -15,6 +16,17 @@
   {{- fail (printf "config.bedrock.endpoints: must be a section with keys, got %v" $endpoints) -}}
 {{- end -}}
 {{- toYaml $config -}}
+{{- end -}}
+
+{{/* Removes the keys of a map, or of the maps in a list, that are null. A values file removes keys of others in this way, and the service refuses null. */}}
+{{- define "bedrock-grpc.dropNulls" -}}
+{{- range $key, $value := . -}}
+  {{- if and (kindIs "invalid" $value) (kindIs "map" $) -}}
+    {{- $_ := unset $ $key -}}
+  {{- else if or (kindIs "map" $value) (kindIs "slice" $value) -}}
+    {{- include "bedrock-grpc.dropNulls" $value -}}
+  {{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* A value of the configuration as text. Takes a dict of "root", "path" (a list of keys) and "default". */}}
